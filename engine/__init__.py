@@ -1,0 +1,1 @@
+"""One recipe from alerts to a verdict, and its doors."""

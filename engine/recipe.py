@@ -1,0 +1,285 @@
+"""The first half of every run: alerts and candles in, a slice, and the window of each alert."""
+
+import sys
+import time
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..io.alerts import AlertBatch, AlertFilter, read_alerts
+from ..io.candle_rows import candle_files
+from ..io.candles import read_candles
+from ..io.columns import bar_name
+from ..io.errors import DataError
+from ..io.files import describe
+from ..io.manifest import Input
+from ..io.slices import Slice, Spans, build, find, fingerprint
+from ..kernels import arrays
+from ..kernels.arrays import Alerts, Costs, Rules, Windows, column
+from .settings import Sources, Store, Trading
+from .values import show_duration, show_instant
+
+WHY_EXCLUDED = {
+    "NO_ENTRY_BAR": "no candle at or after the alert",
+    "ENTRY_TOO_LATE": "the next candle came later than the longest entry delay",
+    "BAD_ENTRY_PRICE": "the entry price is not a price of that market",
+    "NO_BARS": "no candle between the entry and the horizon",
+    "SERIES_REJECTED": "the token's candles were refused",
+}
+
+
+@dataclass
+class Clock:
+    """Milliseconds spent in each phase of a run."""
+
+    spent: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the time inside to ``name``."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent[name] = self.spent.get(name, 0) + round((time.perf_counter() - began) * 1000)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Alerts, candles and windows, ready for the kernels; one row an alert throughout.
+
+    ``alerts`` is the table of ``schemas.ALERTS``; ``status`` and ``message`` say what became of each. ``reused``: the
+    slice was cut by an earlier run.
+    """
+
+    alerts: pa.Table
+    batch: AlertBatch
+    slice: Slice
+    reused: bool
+    asked: Alerts
+    windows: Windows
+    rules: Rules
+    costs: Costs
+    trading: Trading
+    inputs: tuple[Input, ...]
+    clock: Clock
+
+    @property
+    def step(self) -> int:
+        """The candle interval, ms."""
+        return self.slice.facts.interval_ms
+
+    @property
+    def ok(self) -> np.ndarray:
+        """Which alerts have a window, bool[A]."""
+        return self.windows.status == arrays.OK
+
+    @property
+    def status(self) -> list[str]:
+        """The status of each alert, as text."""
+        return [arrays.STATUSES[code] for code in self.windows.status.tolist()]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many alerts ended in each status."""
+        names, counts = np.unique(self.status, return_counts=True)
+        return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+    def lines(self) -> list[str]:
+        """Return what was read and how trades are entered and paid, one line each; the same on every machine."""
+        facts, how = self.slice.facts, self.trading
+        skipped = ("read", "kept")
+        lost = {name.replace("_", " "): n for name, n in self.batch.counts.items() if n and name not in skipped}
+        gone = {name: n for name, n in self.counts.items() if name != "OK"}
+        rejected = f", {len(facts.rejected)} rejected" if facts.rejected else ""
+        marked = {"unusable candles made holes": facts.counts["bad_bars"], "off the grid": facts.counts["off_grid"]}
+        notes = "".join(f", {n:,} {what}" for what, n in marked.items() if n)
+        first, last = (show_instant(int(t)) for t in (self.asked.ts.min(), self.asked.ts.max()))
+        return [
+            f"alerts   {self.ok.sum():,} used of {self.batch.counts['read']:,} read"
+            + "".join(f", {n:,} {name}" for name, n in (lost | gone).items()),
+            f"period   {first} to {last} (UTC)",
+            f"candles  {bar_name(self.step)}, {len(facts.tokens):,} tokens{rejected}, {facts.rows:,} rows{notes}",
+            f"trades   entry {how.entry}, latency {show_duration(how.latency)}, horizon {show_duration(how.horizon)}, "
+            f"intrabar {how.intrabar}",
+            f"costs    fee {how.fee_bps:g} bps and slippage {how.slippage_bps:g} bps a side"
+            + (" (legacy)" if how.costs == "legacy" else ""),
+        ]
+
+
+def prepare(sources: Sources, trading: Trading, store: Store) -> Prepared:
+    """Return everything a kernel needs, from what the settings name.
+
+    Raises DataError ``E_NO_ALERTS`` where no alert is left to backtest, saying where they went, and whatever the
+    readers raise.
+    """
+    clock = Clock()
+    with clock.phase("alerts"):
+        batch = alerts_of(sources)
+    if not batch.table.num_rows:
+        raise _nothing_left(batch, {})
+    with clock.phase("slice"):
+        piece, reused = slice_for(batch, sources, trading, store)
+    _say_if_compiling(store.quiet)
+    with clock.phase("entries"):
+        asked, windows = enter(batch, piece, trading)
+    prepared = Prepared(
+        alerts=batch.table,
+        batch=batch,
+        slice=piece,
+        reused=reused,
+        asked=asked,
+        windows=windows,
+        rules=Rules(arrays.INTRABAR[trading.intrabar], False, trading.costs == "legacy"),
+        costs=arrays.costs(trading.fee_bps, trading.slippage_bps, legacy=trading.costs == "legacy"),
+        trading=trading,
+        inputs=_inputs(batch, piece, sources),
+        clock=clock,
+    )
+    if not prepared.ok.any():
+        raise _nothing_left(batch, prepared.counts)
+    return prepared
+
+
+def _say_if_compiling(quiet: bool) -> None:
+    """Say on stderr why the first command after a change takes half a minute longer."""
+    from ..kernels.jit import cold
+
+    if cold and not quiet:
+        print("compiling the kernels, once; later commands find them compiled", file=sys.stderr)
+
+
+def alerts_of(sources: Sources) -> AlertBatch:
+    """Return the alerts the settings ask for."""
+    wanted = AlertFilter(
+        from_ms=sources.from_,
+        to_ms=sources.to,
+        callers=tuple(sources.caller or ()),
+        chain=sources.chain,
+        mcap_min=sources.mcap_min,
+        mcap_max=sources.mcap_max,
+    )
+    return read_alerts(
+        sources.alerts,
+        table=sources.alerts_table,
+        query=sources.alerts_query,
+        filter=wanted,
+        time_unit=sources.alert_unit,
+        chain=sources.chain or "unknown",
+    )
+
+
+def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Store) -> tuple[Slice, bool]:
+    """Return the slice these alerts need, and whether it had been cut before."""
+    spans = _spans(batch.table, trading, sources.resample or sources.interval or 0)
+    options = {
+        "horizon": trading.horizon,
+        "latency": trading.latency,
+        "max_entry_delay": trading.max_entry_delay,
+        "chain": sources.chain,
+        **{name: getattr(sources.candle_options, name) for name in _SHAPING},
+    }
+    digests = tuple(describe(path).sha256 for path in candle_files(sources.candles))
+    mark = fingerprint(digests, spans, options)
+    if store.cache and (held := find(store.slice_folder, mark)):
+        return held, True
+    read = read_candles(sources.candles, set(spans.tokens), sources.candle_options)
+    return build(store.slice_folder, read, _spans(batch.table, trading, read.interval_ms), mark), False
+
+
+_SHAPING = (
+    *("interval_ms", "ts_label", "time_unit", "allow_float32", "on_bad_bar", "on_unsorted", "on_dup_conflict"),
+    *("resample_ms", "coverage_end_ms"),
+)
+
+
+def _spans(alerts: pa.Table, trading: Trading, step: int) -> Spans:
+    """Return the candles each alert may need, from the one it falls into to the end of the latest entry's horizon."""
+    mints = alerts["mint"].to_pylist()
+    tokens = tuple(sorted(set(mints)))
+    place = {token: i for i, token in enumerate(tokens)}
+    ts = alerts["alert_ts_ms"].to_numpy()
+    asked = ts + trading.latency
+    delay = 10 * step if trading.max_entry_delay is None else trading.max_entry_delay
+    lo, hi = ts - step, asked + delay + step + trading.horizon
+    return Spans(tokens, np.array([place[mint] for mint in mints], np.int64), lo, asked, hi)
+
+
+def enter(batch: AlertBatch, piece: Slice, trading: Trading) -> tuple[Alerts, Windows]:
+    """Return what the entry rule asked of each alert, and the window it gave."""
+    from ..kernels.entries import enter_all, entry_rule
+
+    facts = piece.facts
+    place = {token: i for i, token in enumerate(facts.tokens)}
+    mints = batch.table["mint"].to_pylist()
+    token = np.array([place.get(mint, len(facts.tokens)) for mint in mints], np.int64)
+    first = np.array([*facts.offsets[:-1], 0], np.int64)[token]
+    last = np.array([*facts.offsets[1:], 0], np.int64)[token]
+    prices = batch.table["alert_price"].to_numpy(zero_copy_only=False)
+    asked = Alerts(
+        column(first, np.int64),
+        column(last, np.int64),
+        column(batch.table["alert_ts_ms"].to_numpy(), np.int64),
+        column(prices, np.float64),
+        column(np.array([*facts.coverage_end_ms, 0], np.int64)[token], np.int64),
+        column(np.array([*facts.on_grid, False], np.bool_)[token], np.bool_),
+    )
+    rejected = np.array([arrays.SERIES_REJECTED if mint in facts.rejected else arrays.OK for mint in mints], np.int64)
+    mode = arrays.ENTRY[trading.entry]
+    rule = entry_rule(mode, trading.horizon, facts.interval_ms, trading.latency, trading.max_entry_delay)
+    found = enter_all(piece.candles, asked, rule, column(rejected, np.int64))
+    return asked, Windows(*(column(part, part.dtype) for part in found))
+
+
+def _inputs(batch: AlertBatch, piece: Slice, sources: Sources) -> tuple[Input, ...]:
+    ts = batch.table["alert_ts_ms"].to_numpy()
+    facts = piece.facts
+    return (
+        Input("alerts", batch.place, batch.sources[0].sha256, batch.table.num_rows, int(ts.min()), int(ts.max())),
+        Input(
+            "candles",
+            str(sources.candles),
+            facts.content_sha256,
+            facts.rows,
+            facts.from_ms,
+            facts.to_ms,
+            max(facts.coverage_end_ms, default=None),
+        ),
+    )
+
+
+def _nothing_left(batch: AlertBatch, statuses: Mapping[str, int]) -> DataError:
+    """Return the error that says where every alert went."""
+    read = batch.counts.get("read", 0)
+    words = {name: count for name, count in batch.counts.items() if count and name not in ("read", "kept")}
+    gone = [f"{count} {name.replace('_', ' ')}" for name, count in words.items()]
+    gone += [f"{count} {name} ({WHY_EXCLUDED[name]})" for name, count in statuses.items()]
+    return DataError(
+        f"{batch.place}: no alert left to backtest: {' / '.join([f'{read} in the file', *gone])}", "E_NO_ALERTS"
+    )
+
+
+def excluded(prepared: Prepared) -> list[dict[str, Any]]:
+    """Return a row for errors.parquet for every alert without a window and every note on callers and candles."""
+    rows = []
+    calls, mints = prepared.alerts["call_id"].to_pylist(), prepared.alerts["mint"].to_pylist()
+    for call, mint, status in zip(calls, mints, prepared.status, strict=True):
+        if status != "OK":
+            why = prepared.slice.facts.rejected.get(mint) or WHY_EXCLUDED[status]
+            rows.append({"level": "warning", "phase": "entry", "call_id": call, "message": f"{status}: {why}"})
+    notes = [("alerts", note) for note in _look_alikes(prepared.alerts["caller_name"].to_pylist())]
+    notes += [("candles", note) for note in prepared.slice.facts.notes]
+    return rows + [{"level": "info", "phase": phase, "call_id": None, "message": note} for phase, note in notes]
+
+
+def _look_alikes(names: list[str]) -> list[str]:
+    """Return a note for each group of names that Unicode composes to one (NFC)."""
+    forms: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        forms.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+    return [f"callers {', '.join(same)} differ only in Unicode form" for same in forms.values() if len(same) > 1]

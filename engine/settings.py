@@ -1,0 +1,206 @@
+"""The settings every command shares, as frozen records, and how a record becomes flags of a command."""
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..io.errors import UsageError
+from .values import Duration, Instant, Interval, Size, show_instant
+
+if TYPE_CHECKING:
+    from ..io.candles import CandleOptions
+
+Entry = Literal["next_open", "next_high", "bar_close", "alert_price"]
+Intrabar = Literal["pessimistic", "optimistic", "ohlc_path"]
+Unit = Literal["s", "ms", "us", "ns"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What is read.
+
+    Args:
+        alerts: Alerts: a DuckDB, Parquet, CSV or JSON-lines file.
+        candles: Candles: a Parquet, Arrow or CSV file, or a directory of Parquet files.
+        from_: Only alerts from this time on (UTC; a date is its midnight).
+        to: Only alerts before this time (UTC).
+        caller: Only alerts of these callers.
+        chain: Only alerts on this chain; alerts that name none are taken to be on it.
+        mcap_min: Only alerts with at least this market cap in USD.
+        mcap_max: Only alerts with at most this market cap in USD.
+        alerts_table: The table of a DuckDB file.
+        alerts_query: A SELECT on a DuckDB file instead of a table.
+        alert_unit: Unit of integer alert times (default: ms).
+        interval: Length of a candle; checked against the data (default: found there).
+        resample: Make coarser candles of this length from the data first.
+        ts_label: Whether a candle's time is that of its open or its close.
+        time_unit: Unit of integer candle times (default: found by magnitude).
+        on_bad_bar: What to do with a candle that cannot be: make it a hole, or stop.
+        on_unsorted: What to do with a series whose times go backwards.
+        on_dup_conflict: What to do with two different candles of one time.
+        allow_float32: Accept prices stored in single precision.
+        coverage_end: Time up to which the feed was complete (default: each series' last candle).
+        max_decoded: Refuse candle files that decode to more than this.
+    """
+
+    alerts: Path
+    candles: Path
+    from_: Instant | None = None
+    to: Instant | None = None
+    caller: list[str] | None = None
+    chain: str | None = None
+    mcap_min: float | None = None
+    mcap_max: float | None = None
+    alerts_table: str | None = None
+    alerts_query: str | None = None
+    alert_unit: Unit | None = None
+    interval: Interval | None = None
+    resample: Interval | None = None
+    ts_label: Literal["open", "close"] = "open"
+    time_unit: Unit | None = None
+    on_bad_bar: Literal["drop", "error"] = "drop"
+    on_unsorted: Literal["reject", "sort"] = "reject"
+    on_dup_conflict: Literal["reject", "first", "last"] = "reject"
+    allow_float32: bool = False
+    coverage_end: Instant | None = None
+    max_decoded: Size = 8 << 30
+
+    def __post_init__(self) -> None:
+        if self.from_ is not None and self.to is not None and self.from_ >= self.to:
+            raise UsageError(f"--from {show_instant(self.from_)} is not before --to {show_instant(self.to)}")
+
+    @property
+    def candle_options(self) -> "CandleOptions":
+        """How the candles are to be read."""
+        from ..io.candles import CandleOptions
+
+        return CandleOptions(
+            interval_ms=self.interval,
+            ts_label=self.ts_label,
+            time_unit=self.time_unit,
+            allow_float32=self.allow_float32,
+            on_bad_bar=self.on_bad_bar,
+            on_unsorted=self.on_unsorted,
+            on_dup_conflict=self.on_dup_conflict,
+            resample_ms=self.resample,
+            coverage_end_ms=self.coverage_end,
+            max_decoded=self.max_decoded,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trading:
+    """How an alert becomes a trade, and what that costs.
+
+    Args:
+        horizon: How long after its entry a trade is followed.
+        entry: Where it is entered: next open, next high (stress), the candle's close, the alert's price.
+        latency: Time from the alert until the entry is asked for.
+        max_entry_delay: Longest wait for an entry candle (default: ten candles).
+        intrabar: What comes first inside a candle that touches both a stop and a target.
+        fee_bps: Fee of each side, in basis points.
+        slippage_bps: Slippage of each side, in basis points.
+        costs: How costs are charged: fs1, or legacy (as older engines did, for comparison only).
+    """
+
+    horizon: Duration = 48 * 3_600_000
+    entry: Entry = "next_open"
+    latency: Duration = 0
+    max_entry_delay: Duration | None = None
+    intrabar: Intrabar = "pessimistic"
+    fee_bps: float = 30.0
+    slippage_bps: float = 50.0
+    costs: Literal["fs1", "legacy"] = "fs1"
+
+    def __post_init__(self) -> None:
+        if self.horizon <= 0:
+            raise UsageError("--horizon is 0; it must be longer than nothing, such as 48h")
+        for flag, value in (("--fee-bps", self.fee_bps), ("--slippage-bps", self.slippage_bps)):
+            if not 0 <= value < 5000:
+                raise UsageError(f"{flag} is {value:g}; it must be at least 0 and below 5000 basis points")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Where results go and how the work is done; changes no result.
+
+    Args:
+        runs: Directory that takes the run.
+        slices: Directory of slices (default: .slices in the runs directory).
+        cache: Use a slice that was cut before, and keep a new one.
+        threads: Threads to work on (default: all).
+        json: Print one JSON document instead of text.
+        quiet: Print no progress.
+    """
+
+    runs: Path = Path("runs")
+    slices: Path | None = None
+    cache: bool = True
+    threads: int | None = None
+    json: bool = False
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"--threads is {self.threads}; it must be at least 1")
+
+    @property
+    def slice_folder(self) -> Path:
+        """Where slices are kept."""
+        return self.slices or self.runs / ".slices"
+
+
+def takes(**records: type) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Return a decorator: the fields of each record become flags of the function, which gets the record itself."""
+
+    def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
+        own = inspect.signature(function, eval_str=True).parameters
+        flags: dict[str, inspect.Parameter] = {}
+        notes = []
+        for record in records.values():
+            hints = typing.get_type_hints(record, include_extras=True)
+            notes.append((inspect.getdoc(record) or "").partition("Args:\n")[2])
+            for field in dataclasses.fields(record):
+                default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+                flags[field.name] = inspect.Parameter(
+                    field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name]
+                )
+
+        @functools.wraps(function)
+        def command(*words: Any, **given: Any) -> int | None:
+            made = {
+                name: record(**{f.name: given.pop(f.name) for f in dataclasses.fields(record) if f.name in given})
+                for name, record in records.items()
+            }
+            return function(*words, **made, **given)
+
+        kept = [each for name, each in own.items() if name not in records]
+        everything = [*kept, *flags.values()]
+        command.__signature__ = inspect.Signature(everything)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in everything}
+        text = inspect.getdoc(function) or ""
+        command.__doc__ = text.rstrip() + ("" if "Args:" in text else "\n\nArgs:") + "\n" + "\n".join(notes)
+        return command
+
+    return decorate
+
+
+def resolved(*records: Any) -> dict[str, Any]:
+    """Return the fields of ``records`` as JSON values: the part of a config that decides the results."""
+    found: dict[str, Any] = {}
+    for record in records:
+        for name, value in _fields(record).items():
+            found[name.rstrip("_")] = value
+    return found
+
+
+def _fields(record: Any) -> Mapping[str, Any]:
+    return {
+        field.name: str(value) if isinstance(value := getattr(record, field.name), Path) else value
+        for field in dataclasses.fields(record)
+    }

@@ -1,0 +1,293 @@
+"""The strict shell around Fire: every word, flag and value is checked before anything runs; errors are one line.
+
+A tree maps words to functions or further trees. Positional parameters are words, keyword-only parameters flags;
+annotations (engine/values.py) say how text becomes a value. A function returns an exit code or None.
+"""
+
+import errno
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from ..io.config import check_keys, nearest, read_config
+from ..io.errors import HighwaterError, UsageError
+from .shell_help import Parameter, command_help, group_help, parameters
+from .values import convert, is_list
+
+Tree = Mapping[str, Any]
+_FLAG = re.compile(r"--.+|-[A-Za-z].*", re.DOTALL)
+_OS_CODES = {errno.ENOENT: 2, errno.ENOTDIR: 2, errno.EISDIR: 2, errno.EACCES: 77, errno.EPERM: 77, errno.EROFS: 77}
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def run(tree: Tree | Callable[..., int | None], argv: Sequence[str], *, prog: str = "highwater", version: str) -> int:
+    """Return the exit code of the command ``argv`` names in ``tree``, after running it.
+
+    Nothing is raised: errors become one line on stderr. ``--config FILE`` and ``--debug`` are flags of every
+    command that has no such parameter itself. A value comes from the command line, else from
+    ``HIGHWATER_<FLAG>``, else from the config file, else from the signature.
+    """
+    try:
+        with _terminable():
+            code = _run(tree, list(argv), prog, version)
+            sys.stdout.flush()
+            return code
+    except BaseException as error:
+        return _report(error, prog, "--debug" in argv)
+
+
+def _run(tree: Any, argv: list[str], prog: str, version: str) -> int:
+    before = argv[: argv.index("--")] if "--" in argv else argv
+    words, node = _resolve(tree, argv, prog)
+    rest = argv[len(words) :]
+    path = " ".join([prog, *words])
+    if {"-h", "--help"} & set(before):
+        print(group_help(path, node) if isinstance(node, Mapping) else command_help(path, node))
+        return 0
+    if {"-v", "--version"} & set(before):
+        print(f"{prog} {version}")
+        return 0
+    if isinstance(node, Mapping):
+        if rest:
+            raise UsageError(f"{rest[0]}: flags come after a command; see {path} --help")
+        print(group_help(path, node), file=sys.stderr)
+        return 2
+    bound = _bind(parameters(node), rest, path)
+    return _dispatch(node, bound, words, prog)
+
+
+def _resolve(tree: Any, argv: list[str], prog: str) -> tuple[list[str], Any]:
+    """Return the words of ``argv`` that lead through the tree, and what they lead to."""
+    words: list[str] = []
+    for word in argv:
+        if not isinstance(tree, Mapping) or _FLAG.fullmatch(word):
+            break
+        if word not in tree:
+            here = " ".join([prog, *words])
+            raise UsageError(f"unknown command '{word}'{nearest(word, tree) or f'; see {here} --help'}")
+        words.append(word)
+        tree = tree[word]
+    return words, tree
+
+
+def _bind(params: list[Parameter], argv: list[str], path: str) -> dict[str, Any]:
+    """Return the function's arguments, converted; flags the function does not have are refused."""
+    own = {each.flag: each for each in params if each.is_flag}
+    shell = {each.flag: each for each in (Parameter.of_shell("config", str), Parameter.of_shell("debug", bool))}
+    words, given = _read(argv, shell | own, path)
+    typed = {each.name: (each.flag, given[each.flag]) for each in own.values() if each.flag in given}
+    file = "" if "--config" in own else given.get("--config") or os.environ.get("HIGHWATER_CONFIG", "")
+    texts = _from_file(file, own) | _from_environment(own) | typed
+    texts |= _place_words([each for each in params if not each.is_flag], words, path)
+    missing = [each.label for each in params if each.required and each.name not in texts]
+    if missing:
+        raise UsageError(f"missing {', '.join(missing)}; see {path} --help")
+    known = {each.name: each for each in params}
+    return {name: convert(known[name].annotation, text, place) for name, (place, text) in texts.items()}
+
+
+def _read(argv: list[str], flags: dict[str, Parameter], path: str) -> tuple[list[str], dict[str, Any]]:
+    """Return the positional words, and the text of each flag (texts for a list)."""
+    words: list[str] = []
+    given: dict[str, Any] = {}
+    rest = list(argv)
+    while rest:
+        token = rest.pop(0)
+        if token == "--":
+            return words + rest, given
+        if _is_value(token):
+            words.append(token)
+            continue
+        name, equals, text = token.partition("=")
+        param, negated = _find(name, flags, path)
+        if param.is_switch and equals:
+            raise UsageError(f"{name} takes no value; use {param.flag} or {param.negation}")
+        if param.is_switch:
+            text = "false" if negated else "true"
+        if is_list(param.annotation):
+            texts = given.setdefault(param.flag, [])
+            for each in [text] if equals else _take(rest, param, len(rest)):
+                texts += _split(each)
+        elif param.flag in given:
+            raise UsageError(f"{param.flag} is given twice")
+        else:
+            given[param.flag] = text if equals or param.is_switch else _take(rest, param, 1)[0]
+    return words, given
+
+
+def _is_value(token: str) -> bool:
+    return token != "--" and not _FLAG.fullmatch(token)
+
+
+def _take(rest: list[str], param: Parameter, most: int) -> list[str]:
+    """Remove and return the values that follow a flag, up to the next flag."""
+    count = next((i for i, token in enumerate(rest[:most]) if not _is_value(token)), min(most, len(rest)))
+    if not count:
+        raise UsageError(f"{param.flag} needs a value: {param.flag} {param.kind.name}")
+    taken = rest[:count]
+    del rest[:count]
+    return taken
+
+
+def _find(name: str, flags: dict[str, Parameter], path: str) -> tuple[Parameter, bool]:
+    """Return the parameter a flag names, and whether it was named as its negation."""
+    flag = "--" + name.lstrip("-").replace("_", "-") if name.startswith("--") else name
+    if flag in flags:
+        return flags[flag], False
+    negations = {each.negation: each for each in flags.values() if each.is_switch}
+    if flag in negations:
+        return negations[flag], True
+    near = nearest(flag.lstrip("-"), [each[2:] for each in (*flags, *negations, "--help", "--version")], "--")
+    raise UsageError(f"unknown flag {name}{near or f'; see {path} --help'}")
+
+
+def _split(text: str) -> list[str]:
+    """Return the values of a comma-separated word; JSON is left whole."""
+    return [text] if text[:1] in ("{", "[") else text.split(",")
+
+
+def _place_words(params: list[Parameter], words: list[str], path: str) -> dict[str, tuple[str, Any]]:
+    placed: dict[str, tuple[str, Any]] = {}
+    for each in params:
+        if words and is_list(each.annotation):
+            placed[each.name], words = (each.label, words), []
+        elif words:
+            placed[each.name], words = (each.label, words[0]), words[1:]
+    if words:
+        raise UsageError(f"one word too many: '{words[0]}'; see {path} --help")
+    return placed
+
+
+def _from_environment(flags: dict[str, Parameter]) -> dict[str, tuple[str, Any]]:
+    found: dict[str, tuple[str, Any]] = {}
+    for each in flags.values():
+        variable = "HIGHWATER_" + each.flag[2:].replace("-", "_").upper()
+        if text := os.environ.get(variable):
+            found[each.name] = (variable, _split(text) if is_list(each.annotation) else text)
+    return found
+
+
+def _from_file(path: str, flags: dict[str, Parameter]) -> dict[str, tuple[str, Any]]:
+    if not path:
+        return {}
+    config = read_config(path)
+    keys = {key: key.replace("_", "-") for key in config}
+    check_keys({keys[key]: key for key in config}, [flag[2:] for flag in flags], path)
+    found: dict[str, tuple[str, Any]] = {}
+    for key, value in config.items():
+        param, place = flags["--" + keys[key]], f"{path}: {key}"
+        if param.name in found:
+            raise UsageError(f"{place} is given twice, with a hyphen and with an underscore")
+        if isinstance(value, list):
+            found[param.name] = (place, [_text(each, param, place) for each in value])
+        elif value is not None:
+            found[param.name] = (place, _text(value, param, place))
+    return found
+
+
+def _text(value: Any, param: Parameter, place: str) -> str:
+    """Return a value of a config file as the text a command line would hold."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if param.kind.name in ("TEXT", "PATH"):
+        raise UsageError(f"{place} is {json.dumps(value)}; it must be text, in quotes")
+    return json.dumps(value)
+
+
+def _dispatch(function: Callable[..., int | None], bound: dict[str, Any], words: list[str], prog: str) -> int:
+    """Let Fire walk the words to the function, its values bound already: Fire sees no text it could reinterpret."""
+    import fire
+
+    def leaf() -> int:
+        return function(**bound) or 0
+
+    tree: Any = leaf
+    for word in reversed(words):
+        tree = {word: tree}
+    return fire.Fire(tree, command=words, name=prog, serialize=lambda _: None)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that cleaning up happens; only the main thread may do so."""
+
+    def stop(*_: object) -> NoReturn:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _report(error: BaseException, prog: str, debug: bool) -> int:
+    """Print the error as one line on stderr, and return its exit code."""
+    try:
+        sys.stdout.flush()
+    except OSError:  # or the interpreter fails on it again as it ends, with exit code 120
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    code, line = _verdict(error, debug)
+    if line:
+        plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(line.split()))
+        print(f"{prog}: {plain}", file=sys.stderr)
+    return code
+
+
+def _verdict(error: BaseException, debug: bool) -> tuple[int, str]:
+    if debug and isinstance(error, Exception):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, HighwaterError):
+        return error.exit_code, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, _Terminated):
+        return 143, "terminated"
+    if isinstance(error, SystemExit):
+        return (error.code or 0, "") if isinstance(error.code, int | None) else (1, str(error.code))
+    if isinstance(error, MemoryError):
+        return 5, f"out of memory{f' ({error})' if error.args else ''}; ask for less at once, or use a larger machine"
+    if isinstance(error, OSError) and error.errno:
+        file = f"{error.filename}: " if error.filename is not None else ""
+        return _OS_CODES.get(error.errno, 74), f"{file}{error.strerror or error}"
+    return 1, _record(error, debug)
+
+
+def _record(error: BaseException, debug: bool) -> str:
+    """Append the traceback to the log under a new id, and return the line that names both."""
+    import secrets
+    import time
+    import traceback
+
+    import platformdirs
+
+    number = secrets.token_hex(4)
+    what = f"bug {number}: {type(error).__name__}: {error}"
+    if debug:
+        return what
+    try:
+        log = platformdirs.user_log_path("highwater", appauthor=False, ensure_exists=True) / "errors.log"
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            file.write(f"{stamp} {number}\n{''.join(traceback.format_exception(error))}\n")
+    except OSError:
+        return f"{what} (run it again with --debug to see where)"
+    return f"{what} (see {log})"

@@ -1,0 +1,255 @@
+"""Publishing a run: its files are staged beside their place, and come into view in one step, whole or not at all."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import resource
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .digest import ContentHash, config_digest
+from .durable import NewFile, disk_errors, make_folder, rename_new, sync_folder
+from .errors import HighwaterError, StoreError, UsageError
+from .manifest import COMPLETED, FAILED, MARKERS, Artifact, Manifest, code, environment, new_run_id, utc_text
+from .schemas import ERRORS, FIXED, PATHS, SCHEMA_VERSION, run_columns, table
+
+STAGING = ".staging"
+ROW_GROUP = 131_072
+
+
+@contextlib.contextmanager
+def stage(root: str | Path, run_type: str) -> Iterator["Stage"]:
+    """Yield the stage of a new run below ``root``; what was not published when the block is left is removed.
+
+    Stages that dead processes left behind are swept first. Raises AccessError where ``root`` cannot be written,
+    UsageError where ``.staging`` lies on another file system than ``root``.
+    """
+    root = Path(root).absolute()
+    staging = root / STAGING
+    doing, remedy = f"writing to {root}", "name a directory for runs that you may write to"
+    with disk_errors(doing, remedy):
+        make_folder(staging)
+        if staging.stat().st_dev != root.stat().st_dev:
+            raise UsageError(f"{staging} must be on the same file system as {root}")
+        sweep(staging)
+        now_ms = time.time_ns() // 1_000_000
+        run_id = new_run_id(now_ms)
+        path, lock = _claim(staging, run_id)
+    try:
+        with disk_errors(doing, remedy):
+            path.mkdir()
+        yield Stage(root, path, run_id, run_type, utc_text(now_ms))
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        _lock_of(path).unlink(missing_ok=True)
+        os.close(lock)
+
+
+def sweep(staging: Path) -> None:
+    """Remove the stages whose lock nobody holds: their process is dead."""
+    for path in {entry.with_suffix("") if entry.suffix == ".lock" else entry for entry in staging.iterdir()}:
+        with contextlib.suppress(OSError):
+            lock = _take(_lock_of(path), os.O_CREAT)
+            if lock is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                _lock_of(path).unlink(missing_ok=True)
+                os.close(lock)
+
+
+def _claim(staging: Path, run_id: str) -> tuple[Path, int]:
+    """Return a free name for a staging directory and the descriptor that holds its lock."""
+    while True:
+        path = staging / f"{run_id}.{os.getpid()}.{secrets.token_hex(4)}"
+        lock = _take(_lock_of(path), os.O_CREAT | os.O_EXCL)
+        if lock is not None:
+            return path, lock
+
+
+def _take(path: Path, flags: int) -> int | None:
+    """Return a descriptor that holds the lock file ``path``, or None where another process has or had it."""
+    lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A sweep may have removed the file between open and flock; a lock on a nameless file guards nothing.
+        if os.fstat(lock).st_ino == path.stat().st_ino:
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return None
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+class Stage:
+    """A run that is being written. ``path`` is its directory, until ``publish`` or ``fail`` moves it into place."""
+
+    def __init__(self, root: Path, path: Path, run_id: str, run_type: str, created_at: str):
+        self.root, self.path, self.run_id = root, path, run_id
+        self.run_type, self.created_at = run_type, created_at
+        self._remedy = f"run {run_id} is not saved; put that right and repeat"
+        self._artifacts: list[Artifact] = []
+        self._broken = ""
+        self._code, self._environment = code(), environment()
+
+    def write(self, type: str, table: pa.Table, path: str | None = None) -> None:  # noqa: A002
+        """Write a whole table as the artifact ``type``; ``path`` only where the type has no fixed place."""
+        with self.writer(type, table.schema, path) as writer:
+            writer.write(table)
+
+    @contextlib.contextmanager
+    def writer(self, type: str, schema: pa.Schema, path: str | None = None) -> Iterator["BlockWriter"]:  # noqa: A002
+        """Yield a writer of the artifact ``type`` that takes blocks of rows; their sizes leave no trace in the file.
+
+        Where the type's schema is fixed, blocks must fit it. Raises StoreError where the disk refuses.
+        """
+        named = {"artifact": type, "run_id": self.run_id, "schema_version": str(SCHEMA_VERSION)}
+        with self._new(path or PATHS[type]) as file:
+            writer = BlockWriter(file, FIXED.get(type, schema).with_metadata(named), run_columns(type))
+            try:
+                yield writer
+                writer.close()
+            except BaseException:
+                file.discard()
+                writer.abandon()
+                raise
+        self._add(type, file, writer.rows, writer.content.hexdigest())
+
+    def write_file(self, path: str, data: bytes, type: str) -> None:  # noqa: A002
+        """Write bytes that are no table: a log, a picture, a page."""
+        with self._new(path) as file:
+            file.write(data)
+        self._add(type, file, None, file.sha256)
+
+    def publish(self, **facts: Any) -> Path:
+        """Bring the run into view and return its directory. It is durable once this returns.
+
+        ``facts`` are the fields of Manifest that the run tells: config, command, execution, inputs, counts,
+        timing_ms, started_at, trials_so_far, holdout_peeks. Raises StoreError where the disk refuses.
+        """
+        if self._broken:
+            raise StoreError(f"{self._broken} was not written to its end; {self._remedy}")
+        return self._publish(COMPLETED, facts)
+
+    def fail(self, error: BaseException, phase: str = "run", **facts: Any) -> Path:
+        """Publish as a failed run: what was written so far, with ``error`` in the manifest and the errors."""
+        kind = error.code if isinstance(error, HighwaterError) else type(error).__name__
+        message = str(error) or kind
+        if not self._has("errors"):
+            row = {"timestamp": _now(), "level": "error", "phase": phase, "call_id": None, "message": message}
+            self.write("errors", table(ERRORS, {**row, "details": json.dumps({"code": kind})}, self.run_id))
+        return self._publish(FAILED, {**facts, "error": message})
+
+    def _publish(self, status: str, facts: dict[str, Any]) -> Path:
+        if not self._has("errors"):
+            self.write("errors", ERRORS.empty_table())
+        if not self._has("log"):
+            self.write_file(PATHS["log"], b"", "log")
+        manifest = self._manifest(status, facts).to_json()
+        for name, data in (("run.json", manifest), (MARKERS[status], hashlib.sha256(manifest).hexdigest().encode())):
+            with self._new(name) as file:
+                file.write(data)
+        final = self.root / self.created_at[:7] / f"run_id={self.run_id}"
+        with disk_errors(f"saving {final}", self._remedy):
+            for folder, _, _ in os.walk(self.path, topdown=False):
+                sync_folder(Path(folder))
+            make_folder(final.parent)
+            rename_new(self.path, final)
+        try:
+            sync_folder(final.parent)
+        except OSError as error:
+            text = "is complete but the disk did not confirm it; verify it after a restart"
+            raise StoreError(f"run {self.run_id} {text}: {error.strerror}") from error
+        return final
+
+    def _manifest(self, status: str, facts: dict[str, Any]) -> Manifest:
+        unit = 1 if sys.platform == "darwin" else 1024
+        told = {"started_at": self.created_at, "config": {}, **facts}
+        return Manifest(
+            run_id=self.run_id,
+            run_type=self.run_type,
+            status=status,
+            created_at=self.created_at,
+            completed_at=_now(),
+            config_digest=config_digest(told["config"]),
+            code=self._code,
+            environment=self._environment,
+            artifacts=tuple(self._artifacts),
+            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+            **told,
+        )
+
+    @contextlib.contextmanager
+    def _new(self, path: str) -> Iterator[NewFile]:
+        """Yield a new file of the stage, synced and closed at the end; removed where the block raises."""
+        file = NewFile(self.path, path, self._remedy)
+        try:
+            yield file
+            file.close()
+        except BaseException:
+            self._broken = path
+            file.discard()
+            raise
+
+    def _add(self, kind: str, file: NewFile, rows: int | None, content: str) -> None:
+        self._artifacts.append(Artifact(kind, file.relative, rows, file.size, file.sha256, content, SCHEMA_VERSION))
+
+    def _has(self, kind: str) -> bool:
+        return any(artifact.type == kind for artifact in self._artifacts)
+
+
+class BlockWriter:
+    """One Parquet file that takes tables; ``rows`` so far. Row groups are of one size whatever the blocks are."""
+
+    def __init__(self, file: NewFile, schema: pa.Schema, without: tuple[str, ...]):
+        self.rows, self.content = 0, ContentHash(schema, without)
+        self._schema = schema
+        self._waiting: list[pa.Table] = []
+        options: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "write_statistics": True}
+        self._parquet = pq.ParquetWriter(file, schema, **options)
+
+    def write(self, block: pa.Table) -> None:
+        """Add the rows of ``block``. Raises ValueError where its columns do not fit the schema."""
+        block = block.cast(self._schema)
+        self.content.update(block)
+        self._waiting.append(block)
+        full = self.rows // ROW_GROUP
+        self.rows += block.num_rows
+        if self.rows // ROW_GROUP > full:
+            self._flush(ROW_GROUP)
+
+    def close(self) -> None:
+        """Write what waits, and the footer."""
+        self._flush(1)
+        self._parquet.close()
+
+    def abandon(self) -> None:
+        """Let go of the file, which takes no more bytes."""
+        with contextlib.suppress(Exception):
+            self._parquet.close()
+
+    def _flush(self, least: int) -> None:
+        rows = pa.concat_tables(self._waiting) if self._waiting else self._schema.empty_table()
+        while rows.num_rows >= least:
+            self._parquet.write_table(rows.slice(0, ROW_GROUP).combine_chunks(), ROW_GROUP)
+            rows = rows.slice(ROW_GROUP)
+        self._waiting = [rows]
+
+
+def _now() -> str:
+    return utc_text(time.time_ns() // 1_000_000)

@@ -1,0 +1,206 @@
+"""Reading published runs: finding, listing and checking them. Nothing damaged is served, and nothing is skipped."""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .durable import disk_errors, open_plain
+from .errors import HighwaterError, IntegrityError, MissingError, UsageError
+from .manifest import COMPLETED, MARKERS, Artifact, Manifest
+from .schemas import SCHEMA_VERSION
+
+CORRUPT, UNVERIFIED, NEWER = "corrupt", "unverified", "newer"
+_PREFIX = "run_id="
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A run as it is found. ``status`` is completed, failed, corrupt, unverified or newer; ``reason`` says why.
+
+    ``manifest`` is None unless the run is completed or failed, with every artifact in place at its size.
+    """
+
+    run_id: str
+    path: Path
+    status: str
+    reason: str = ""
+    manifest: Manifest | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What ``verify`` met: ``level`` is error or warning, ``path`` the file in the run's directory."""
+
+    level: str
+    path: str
+    problem: str
+
+
+def list_runs(root: str | Path) -> list[RunEntry]:
+    """Return every run below ``root``, newest first. Sizes are checked, digests of artifacts are not."""
+    entries = (_entry(path) for path in _run_folders(Path(root)))
+    return [entry for entry in entries if entry is not None]
+
+
+def find_run(root: str | Path, text: str) -> RunEntry:
+    """Return the run that ``text`` names: its id, four or more characters that begin or end it, a path, or latest.
+
+    ``latest`` is the newest completed run. Raises MissingError where none fits, UsageError where several do.
+    """
+    if "/" in text or (Path(text) / "run.json").exists():
+        entry = _entry(Path(text).resolve()) if Path(text).is_dir() else None
+        if entry is None:
+            raise MissingError(f"{text} is not the directory of a run")
+        return entry
+    folders = _run_folders(Path(root))
+    if text == "latest":
+        entries = (_entry(path) for path in folders)
+        found = next((entry for entry in entries if entry is not None and entry.status == COMPLETED), None)
+        if found is None:
+            raise MissingError(f"there is no completed run in {root}")
+        return found
+    wanted = text.lower()
+    if len(wanted) < 4:
+        raise UsageError(f"run {text!r} is too short; give at least 4 characters of its id")
+    ids = {path: path.name.removeprefix(_PREFIX).lower() for path in folders}
+    matches = [path for path, run_id in ids.items() if run_id.startswith(wanted) or run_id.endswith(wanted)]
+    entries = [entry for path in matches if (entry := _entry(path)) is not None]
+    if not entries:
+        raise MissingError(f"there is no run {text!r} in {root}")
+    if len(entries) > 1:
+        raise UsageError(f"{text!r} fits {len(entries)} runs: {', '.join(e.run_id for e in entries[:4])}; give more")
+    return entries[0]
+
+
+def read_manifest(run: str | Path) -> Manifest:
+    """Return the manifest of the run in the directory ``run``.
+
+    Raises IntegrityError where it is damaged (``E_CORRUPT``), carries no marker (``E_UNVERIFIED``) or is newer
+    than this version (``E_VERSION``); MissingError where the run is gone.
+    """
+    run = Path(run)
+    markers = {status: name for status, name in MARKERS.items() if os.path.lexists(run / name)}
+    if len(markers) > 1:
+        raise IntegrityError(f"{run} has both {' and '.join(markers.values())}; it is not one run")
+    status, marker = next(iter(markers.items()), ("", "marker"))
+    promised = _bytes(run, marker).decode("ascii", "replace").strip() if status else ""
+    data = _bytes(run, "run.json")
+    if not promised:
+        raise IntegrityError(
+            f"{run} has no {marker} with the digest of its run.json; it proves nothing", "E_UNVERIFIED"
+        )
+    if hashlib.sha256(data).hexdigest() != promised:
+        raise IntegrityError(f"{run / 'run.json'} was changed after the run was saved (its digest is not in {marker})")
+    manifest = Manifest.from_json(data, str(run / "run.json"))
+    if manifest.status != status or run.name != _PREFIX + manifest.run_id:
+        raise IntegrityError(f"{run} holds the {manifest.status} run {manifest.run_id}; it was renamed or mixed up")
+    return manifest
+
+
+def read_artifact(run: str | Path, name: str, check: bool = True) -> pa.Table:
+    """Return the table of a run's artifact, named by type or path; ``check`` its sha256, not its size alone.
+
+    Raises MissingError where the run has no such artifact, IntegrityError where its bytes are not those published.
+    """
+    run = Path(run)
+    manifest = read_manifest(run)
+    artifact = manifest.artifact(name)
+    if artifact is None or artifact.rows is None:
+        tables = sorted({a.type for a in manifest.artifacts if a.rows is not None})
+        raise MissingError(f"run {manifest.run_id} has no table {name!r}; it has {', '.join(tables)}")
+    if artifact.schema_version > SCHEMA_VERSION:
+        text = f"was written by a newer version (schema {artifact.schema_version}, this is {SCHEMA_VERSION})"
+        raise IntegrityError(f"{run / artifact.path} {text}; upgrade to read it", "E_VERSION")
+    with _opened(run, artifact, check) as file:
+        try:
+            return pq.ParquetFile(file, page_checksum_verification=True).read()
+        except (OSError, pa.ArrowException) as error:
+            raise IntegrityError(f"{run / artifact.path} cannot be read: {error}") from error
+
+
+def verify(run: str | Path) -> list[Finding]:
+    """Return what is wrong with a run, worst first; an empty list where every byte is as published.
+
+    A changed, missing or replaced file is an error, a file the manifest does not know a warning.
+    """
+    run = Path(run)
+    try:
+        manifest = read_manifest(run)
+    except (HighwaterError, OSError) as error:
+        return [Finding("error", "run.json", str(error))]
+    findings = []
+    for artifact in manifest.artifacts:
+        try:
+            _opened(run, artifact, check=True).close()
+        except (HighwaterError, OSError) as error:
+            findings.append(Finding("error", artifact.path, str(error)))
+    known = {"run.json", *MARKERS.values(), *(artifact.path for artifact in manifest.artifacts)}
+    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_symlink() or not path.is_dir()}
+    return findings + [Finding("warning", path, "is no part of the run") for path in sorted(found - known)]
+
+
+def _run_folders(root: Path) -> list[Path]:
+    """Return what may be runs, newest first; ids begin with their time."""
+    found = root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]/{_PREFIX}*")
+    return sorted(found, key=lambda path: (path.parent.name, path.name), reverse=True)
+
+
+def _entry(path: Path) -> RunEntry | None:
+    """Return the run in ``path``, or None where there is neither a manifest nor a marker, so no run."""
+    run_id = path.name.removeprefix(_PREFIX)
+    try:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise IntegrityError(f"{path} is not a plain directory; a run was replaced")
+        if not any(os.path.lexists(path / name) for name in ("run.json", *MARKERS.values())):
+            return None
+        manifest = read_manifest(path)
+        for artifact in manifest.artifacts:
+            _opened(path, artifact, check=False).close()
+    except (MissingError, FileNotFoundError):
+        return None
+    except IntegrityError as error:
+        status = {"E_VERSION": NEWER, "E_UNVERIFIED": UNVERIFIED}.get(error.code, CORRUPT)
+        return RunEntry(run_id, path, status, str(error))
+    except OSError as error:
+        return RunEntry(run_id, path, UNVERIFIED, str(error))
+    return RunEntry(run_id, path, manifest.status, manifest.error or "", manifest)
+
+
+def _opened(run: Path, artifact: Artifact, check: bool) -> BufferedReader:
+    """Return an artifact open to read, its size proved and with ``check`` its sha256. Raises IntegrityError."""
+    file = _open(run, artifact.path)
+    try:
+        proofs: list[tuple[str, int | str, int | str]] = [("size", os.fstat(file.fileno()).st_size, artifact.bytes)]
+        if check:
+            proofs.append(("sha256", hashlib.file_digest(file, "sha256").hexdigest(), artifact.sha256))
+            file.seek(0)
+        for what, found, promised in proofs:
+            if found != promised:
+                text = f"{what} is {found!s:.12}, the run was saved with {promised!s:.12}"
+                raise IntegrityError(f"{run / artifact.path}: {text}; restore it or repeat the run")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _open(run: Path, relative: str) -> BufferedReader:
+    """Return a file of the run, open to read; a missing file is damage unless the run as a whole is gone."""
+    with disk_errors(f"reading {run / relative}", "see to the disk and its permissions"):
+        try:
+            return os.fdopen(open_plain(run, relative), "rb")
+        except FileNotFoundError as error:
+            if not run.is_dir():
+                raise MissingError(f"run {run.name.removeprefix(_PREFIX)} was deleted", "E_GONE") from error
+            raise IntegrityError(f"{run / relative} is missing; the run was saved with it") from error
+
+
+def _bytes(run: Path, relative: str) -> bytes:
+    with _open(run, relative) as file:
+        return file.read()

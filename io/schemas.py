@@ -1,0 +1,273 @@
+"""The Arrow schema of every table that passes a door, declared once; names are a contract."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+MULTIPLES = (2.0, 3.0, 4.0, 5.0, 10.0)
+
+# Where each artifact lies in a run's directory.
+PATHS = {
+    "alerts": "inputs/alerts.parquet",
+    "paths": "truth/paths.parquet",
+    "features": "features/features.parquet",
+    "trades": "policy/trades.parquet",
+    "fills": "policy/fills.parquet",
+    "summary": "results/summary.parquet",
+    "callers": "results/callers.parquet",
+    "trials": "results/trials.parquet",
+    "frontier": "results/frontier.parquet",
+    "surface": "results/surface.parquet",
+    "strategy_index": "results/strategy_index.parquet",
+    "equity": "results/equity.parquet",
+    "sessions": "results/sessions.parquet",
+    "governance": "results/governance.parquet",
+    "errors": "errors/errors.parquet",
+    "log": "logs/run.log",
+    "report": "report.html",
+}
+
+TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+# Every exit parameter a search may vary, in the order of its columns.
+PARAMETERS = {
+    "tp": FLOAT,
+    "sl": FLOAT,
+    "trail": FLOAT,
+    "trail_activate": FLOAT,
+    "breakeven": FLOAT,
+    "breakeven_offset": FLOAT,
+    "time_stop_ms": INT,
+    **{f"rung{i}": FLOAT for i in range(1, 7)},
+    **{f"rung{i}_frac_bps": INT for i in range(1, 7)},
+}
+
+
+def _fields(kind: pa.DataType, names: str) -> list[pa.Field]:
+    """Return one field a name; a name ending in ``!`` may not be null."""
+    return [pa.field(name.rstrip("!"), kind, nullable=not name.endswith("!")) for name in names.split()]
+
+
+ALERTS = pa.schema(
+    [
+        *_fields(TEXT, "call_id! mint! caller_name! chain!"),
+        *_fields(INT, "alert_ts_ms!"),
+        *_fields(TEXT, "created_at! alert_id"),
+        *_fields(FLOAT, "alert_price mcap_usd"),
+    ]
+)
+
+TRADES = pa.schema(
+    [
+        *_fields(TEXT, "run_id! policy_id call_id!"),
+        *_fields(INT, "entry_ts_ms"),
+        *_fields(FLOAT, "entry_px"),
+        *_fields(INT, "exit_ts_ms"),
+        *_fields(FLOAT, "exit_px"),
+        *_fields(TEXT, "exit_reason"),
+        *_fields(FLOAT, "realized_return_bps"),
+        *_fields(BOOL, "stop_out"),
+        *_fields(FLOAT, "max_adverse_excursion_bps max_favorable_excursion_bps"),
+        *_fields(INT, "time_exposed_ms"),
+        *_fields(FLOAT, "tail_capture worst_bps best_bps"),
+        *_fields(BOOL, "ambiguous"),
+        *_fields(TEXT, "flags status!"),
+        *_fields(BOOL, "gap censored"),
+        *_fields(INT, "exit_bar n_ambiguous_bars n_fills ret_q"),
+        *_fields(FLOAT, "gross"),
+    ]
+)
+
+FILLS = pa.schema(
+    [
+        *_fields(TEXT, "run_id! policy_id call_id!"),
+        *_fields(INT, "fill! ts_ms!"),
+        *_fields(FLOAT, "price!"),
+        *_fields(INT, "frac_bps!"),
+        *_fields(TEXT, "reason!"),
+        *_fields(BOOL, "gap!"),
+    ]
+)
+
+SUMMARY = pa.schema(
+    [
+        *_fields(TEXT, "run_id!"),
+        *_fields(INT, "calls_processed! calls_excluded! trades_count!"),
+        *_fields(FLOAT, "avg_return_bps median_return_bps p25_return_bps p75_return_bps p90_return_bps"),
+        *_fields(FLOAT, "win_rate profit_factor stop_out_rate avg_max_adverse_excursion_bps avg_time_exposed_ms"),
+        *_fields(FLOAT, "avg_tail_capture median_tail_capture mean_worst_bps mean_best_bps ambiguous_rate"),
+        *_fields(INT, "gain_q loss_q"),
+        *_fields(TEXT, "verdict intrabar"),
+    ]
+)
+
+CALLERS = pa.schema(
+    [
+        *_fields(TEXT, "run_id! caller_name!"),
+        *_fields(INT, "calls! calls_excluded!"),
+        *_fields(FLOAT, "hit_2x_rate hit_3x_rate hit_4x_rate hit_5x_rate hit_10x_rate"),
+        *_fields(FLOAT, "hit_2x_km hit_3x_km hit_4x_km hit_5x_km hit_10x_km"),
+        *_fields(FLOAT, "median_ath_mult p25_ath_mult p75_ath_mult median_t_2x_ms median_dd_overall"),
+        *_fields(FLOAT, "median_dd_pre_2x_or_horizon median_ret_end_bps censored_rate"),
+        *_fields(INT, "trades_count"),
+        *_fields(FLOAT, "avg_return_bps median_return_bps win_rate stop_out_rate mean_worst_bps mean_best_bps"),
+    ]
+)
+
+# ``timestamp`` is ISO 8601 in UTC, ``details`` a JSON text.
+ERRORS = pa.schema(_fields(TEXT, "run_id! timestamp! level! phase! call_id message! details"))
+
+FIXED = {
+    "alerts": ALERTS,
+    "trades": TRADES,
+    "fills": FILLS,
+    "summary": SUMMARY,
+    "callers": CALLERS,
+    "errors": ERRORS,
+}
+
+
+def multiple_name(multiple: float) -> str:
+    """Return a multiple as it stands in column names: ``2x``, ``1_2x``. Raises ValueError unless it is above 1."""
+    if not 1 < multiple < float("inf"):
+        raise ValueError(f"multiple {multiple!r} must be a finite number above 1")
+    digits = f"{Decimal(repr(float(multiple))):f}"
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).replace(".", "_") + "x"
+
+
+def paths(multiples: tuple[float, ...] = MULTIPLES) -> pa.Schema:
+    """Return the schema of the path metrics (SEMANTICS section 2), one row an alert.
+
+    The contract's multiples are always there; others given add columns such as ``hit_1_2x``. Metrics are null
+    where they are undefined and where ``status`` is not OK; ``flags`` is text, comma-separated.
+    """
+    contract = [multiple_name(k) for k in MULTIPLES]
+    extra = list(dict.fromkeys(name for name in map(multiple_name, sorted(multiples)) if name not in contract))
+    fields = [
+        *_fields(TEXT, "run_id! call_id! caller_name! mint! chain! interval!"),
+        *_fields(INT, "alert_ts_ms!"),
+        *_fields(FLOAT, "p0"),
+        *(field for k in contract for field in _hit(k)),
+        *_fields(FLOAT, "dd_bps dd_to_2x_bps"),
+        *_fields(INT, "alert_to_activity_ms"),
+        *_fields(FLOAT, "peak_multiple"),
+        *_fields(INT, "entry_ts_ms alert_to_entry_ms n_bars"),
+        *_fields(FLOAT, "ath_mult"),
+        *_fields(INT, "t_ath_ms"),
+        *_fields(FLOAT, "peak_close_mult"),
+    ]
+    for k in (*contract, *extra):
+        fields += [
+            *(_hit(k) if k in extra else ()),
+            *_fields(INT, f"t_{k}_lo_ms"),
+            *_fields(FLOAT, f"dd_pre_{k} dd_pre_{k}_opt dd_pre_{k}_or_horizon dd_after_{k} dd_after_{k}_opt"),
+        ]
+    fields += [
+        *_fields(FLOAT, "dd_overall"),
+        *_fields(BOOL, "recovered"),
+        *_fields(INT, "t_recovery_ms"),
+        *_fields(FLOAT, "dd_initial dd_initial_opt dd_after_ath dd_after_ath_opt mdd mdd_opt ret_end_bps"),
+        *_fields(INT, "max_gap_ms"),
+        *_fields(BOOL, "stale"),
+        *_fields(TEXT, "flags status!"),
+        *_fields(BOOL, "censored"),
+        *_fields(FLOAT, "coverage"),
+    ]
+    return pa.schema(fields)
+
+
+def _hit(k: str) -> list[pa.Field]:
+    return [*_fields(BOOL, f"hit_{k}"), *_fields(INT, f"t_{k}_ms")]
+
+
+def trials(parameters: tuple[str, ...]) -> pa.Schema:
+    """Return the schema of a search's trials, with one nullable column a varied parameter of ``PARAMETERS``."""
+    return pa.schema(
+        [
+            *_fields(TEXT, "run_id!"),
+            *_fields(INT, "trial_id!"),
+            *_fields(TEXT, "policy_id"),
+            *_parameters(parameters),
+            *_fields(INT, "trades_count!"),
+            *_fields(FLOAT, "avg_return_bps median_return_bps win_rate profit_factor stop_out_rate"),
+            *_fields(FLOAT, "mean_worst_bps mean_best_bps ambiguous_rate"),
+            *_fields(INT, "sum_ret_q"),
+        ]
+    )
+
+
+def frontier(parameters: tuple[str, ...]) -> pa.Schema:
+    """Return the schema of the ranked best trials; ``caller_name`` null means all callers together."""
+    return pa.schema(
+        [
+            *_fields(TEXT, "run_id! caller_name"),
+            *_fields(INT, "trial_id!"),
+            *_fields(TEXT, "policy_params!"),
+            *_parameters(parameters),
+            *_fields(BOOL, "meets_constraints!"),
+            *_fields(FLOAT, "objective_score avg_return_bps median_return_bps stop_out_rate"),
+            *_fields(INT, "rank! trades_count"),
+            *_fields(FLOAT, "win_rate profit_factor mean_worst_bps mean_best_bps ambiguous_rate"),
+        ]
+    )
+
+
+def _parameters(names: tuple[str, ...]) -> list[pa.Field]:
+    unknown = [name for name in names if name not in PARAMETERS]
+    if unknown:
+        raise ValueError(f"unknown parameters {unknown}; known are {list(PARAMETERS)}")
+    return [pa.field(name, kind) for name, kind in PARAMETERS.items() if name in names]
+
+
+def run_columns(artifact: str) -> tuple[str, ...]:
+    """Return the columns of an artifact that name the run or its clock, and so are no part of its content."""
+    return ("run_id", "timestamp") if artifact == "errors" else ("run_id",)
+
+
+def table(schema: pa.Schema, columns: Mapping[str, Any], run_id: str | None = None) -> pa.Table:
+    """Return ``columns`` (name -> array, masked array or sequence) as a table in the order of ``schema``.
+
+    A text or None stands for a whole column of it. Masked entries and NaN become null; ``run_id`` is filled in
+    where the schema has one. Raises ValueError where columns are missing, unknown, of another length or type,
+    or null where they may not be.
+    """
+    given = dict(columns)
+    if "run_id" in schema.names and run_id is not None:
+        given["run_id"] = run_id
+    missing = [name for name in schema.names if name not in given]
+    unknown = [name for name in columns if name not in schema.names or (name == "run_id" and run_id is not None)]
+    if missing or unknown:
+        raise ValueError(f"columns missing: {missing}; unknown: {unknown}")
+    rows = next((len(v) for v in given.values() if v is not None and not isinstance(v, str)), 1)
+    arrays = [_array(field, given[field.name], rows) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(field: pa.Field, values: Any, rows: int) -> pa.Array | pa.ChunkedArray:
+    """Return ``values`` as one column of ``rows`` entries that fits ``field``."""
+    floating = pa.types.is_floating(field.type)
+    try:
+        if values is None or isinstance(values, str):
+            array = pa.repeat(pa.scalar(values, field.type), rows)
+        elif isinstance(values, pa.Array | pa.ChunkedArray) and not floating:
+            array = values.cast(field.type)
+        else:
+            if isinstance(values, pa.Array | pa.ChunkedArray):
+                values = values.to_numpy(zero_copy_only=False)
+            masked = isinstance(values, np.ma.MaskedArray)
+            data = np.ma.getdata(values) if masked else values
+            mask = np.ma.getmaskarray(values) if masked else None
+            if masked and floating:  # given a mask, pyarrow no longer reads NaN as null
+                mask = mask | np.isnan(data.astype(float))
+            array = pa.array(data, field.type, mask=mask, from_pandas=floating)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise ValueError(f"column {field.name}: {error}") from error
+    if len(array) != rows:
+        raise ValueError(f"column {field.name} has {len(array)} rows; the others have {rows}")
+    if array.null_count and not field.nullable:
+        raise ValueError(f"column {field.name} has {array.null_count} missing values and may have none")
+    return array

@@ -1,0 +1,314 @@
+"""Slices: the candles a run needs, sorted by token and time, in one immutable file that is mapped and never copied.
+
+A slice is an Arrow IPC file (one uncompressed record batch, every column 64-byte aligned, no nulls) and beside it a
+JSON manifest with the rows of each token. Its name ends in the fingerprint of everything it was cut from; it is reused
+where that fingerprint is found again, never because of a date range or because a file happens to be there.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..kernels.arrays import Candles, Ints, candles
+from .candle_rows import taken
+from .candles import CandleSet
+from .digest import canonical_json, content_sha256
+from .durable import NewFile, disk_errors, make_folder, sync_folder
+from .errors import HighwaterError, IntegrityError, MissingError
+from .manifest import parsed
+from .names import safe_name
+
+SLICE_VERSION = 1
+COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
+_TIME = pa.timestamp("ms", tz="UTC")
+_SCHEMA = pa.schema([(name, _TIME if name == "timestamp" else pa.float64()) for name in COLUMNS])
+_ALIGNED = 64  # bytes; eight rows of eight
+_REMEDY = "free space or choose another --slices folder, then repeat"
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The stretch of candles each alert needs: ``token`` int64[A] indexes ``tokens``, [``lo``, ``hi``) in ms UTC.
+
+    A candle belongs to it if it opens after ``lo`` and before ``hi``; so does the first that opens at or after
+    ``asked``, however late: it tells "too late" from "no candle".
+    """
+
+    tokens: tuple[str, ...]
+    token: Ints
+    lo: Ints
+    asked: Ints
+    hi: Ints
+
+
+@dataclass(frozen=True)
+class SliceFacts:
+    """The manifest of a slice; one entry a token in the tuples. ``fingerprint`` and ``content_sha256`` are 64 hex."""
+
+    fingerprint: str
+    content_sha256: str
+    bytes: int
+    rows: int
+    interval_ms: int
+    from_ms: int
+    to_ms: int
+    tokens: tuple[str, ...]
+    offsets: tuple[int, ...]
+    coverage_end_ms: tuple[int, ...]
+    on_grid: tuple[bool, ...]
+    rejected: dict[str, str]
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+    version: int = SLICE_VERSION
+
+
+@dataclass(frozen=True)
+class Slice:
+    """An open slice: its file, its manifest and its candles, which are views of the mapped file."""
+
+    path: Path
+    facts: SliceFacts
+    candles: Candles
+
+
+def fingerprint(sources: tuple[str, ...], spans: Spans, options: Mapping[str, Any]) -> str:
+    """Return the sha256 of what a slice is cut from: the sources' digests, the tokens with their windows, options."""
+    digest = hashlib.sha256(canonical_json([SLICE_VERSION, sorted(sources), list(spans.tokens), dict(options)]))
+    for part in (spans.token, spans.lo, spans.asked, spans.hi):
+        digest.update(np.ascontiguousarray(part, "<i8").tobytes())
+    return digest.hexdigest()
+
+
+def build(folder: Path, found: CandleSet, spans: Spans, mark: str) -> Slice:
+    """Cut the union of ``spans`` out of ``found``, write it as the slice with fingerprint ``mark``, and open it."""
+    kept, offsets = _rows_of(found, spans)
+    bars = taken(found.candles, kept)
+    table = pa.table([pa.array(part) for part in bars], names=COLUMNS).cast(_SCHEMA)
+    lo, hi = (int(bars.ts.min()), int(bars.ts.max()) + found.interval_ms) if kept.size else (0, 0)
+    stem = f"slice_{_day(lo)}_{_day(hi)}_{mark[:12]}"
+    wanted = set(spans.tokens)
+    reports = [r for r in found.reports if r.token in wanted]
+    facts = SliceFacts(
+        fingerprint=mark,
+        content_sha256=content_sha256(table),
+        bytes=0,
+        rows=table.num_rows,
+        interval_ms=found.interval_ms,
+        from_ms=lo,
+        to_ms=hi,
+        tokens=found.tokens,
+        offsets=tuple(offsets.tolist()),
+        coverage_end_ms=tuple(found.coverage_end.tolist()),
+        on_grid=tuple(_on_grid(bars.ts, offsets, found.interval_ms)),
+        rejected={r.token: f"{r.error}: {r.message}" for r in reports if r.error},
+        counts={name: sum(getattr(r, name) for r in reports) for name in _COUNTED},
+        notes=tuple(f"{r.token}: {r.message}" for r in reports if r.message and not r.error),
+    )
+    with disk_errors(f"writing to {folder}", _REMEDY):
+        make_folder(folder)
+    path, data = folder / f"{stem}.arrow", _arrow_bytes(table)
+    _put(_facts_of(path), canonical_json(dataclasses.asdict(dataclasses.replace(facts, bytes=data.nbytes))))
+    _put(path, data)  # last: a build that is cut short leaves no slice to be listed
+    return open_slice(path)
+
+
+_COUNTED = ("rows_in", "rows_out", "bad_bars", "dup_identical", "dup_conflict", "unsorted", "bad_volume", "off_grid")
+
+
+def find(folder: Path, mark: str) -> Slice | None:
+    """Return the slice in ``folder`` with this fingerprint, or None. A damaged one counts as none and is cut anew."""
+    for path in sorted(folder.glob(f"slice_*_{mark[:12]}.arrow")):
+        try:
+            one = open_slice(path)
+        except (HighwaterError, OSError):
+            continue
+        if one.facts.fingerprint == mark:
+            return one
+    return None
+
+
+def open_slice(path: str | Path) -> Slice:
+    """Return the slice at ``path``, mapped: no column is copied.
+
+    Raises MissingError where there is none, IntegrityError where the file is not the size its manifest says or its
+    layout is not a slice's. Content is not hashed here (``verify`` does).
+    """
+    path = Path(path)
+    try:
+        facts = _facts(json.loads(_facts_of(path).read_bytes()))
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise MissingError(f"{path} is no slice: it or its .json manifest is missing") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise IntegrityError(f"{_facts_of(path)} is not the manifest of a slice: {error}; delete both files") from error
+    if size != facts.bytes:
+        raise IntegrityError(f"{path} has {size:,} bytes, its manifest says {facts.bytes:,}; delete both files")
+    mapped = pa.memory_map(str(path))
+    try:
+        arrays = _columns(mapped, facts.rows)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise IntegrityError(f"{path} is not a slice: {error}; delete it and its manifest") from error
+    return Slice(path, facts, candles(arrays[0].view(np.int64), *arrays[1:]))
+
+
+def _columns(mapped: pa.MemoryMappedFile, rows: int) -> list[Any]:
+    """Return the first ``rows`` of each column as views. Raises ValueError where they are not those of a slice."""
+    batch = pa.ipc.open_file(mapped).get_batch(0)
+    batch.validate()
+    if not batch.schema.equals(_SCHEMA) or batch.num_rows < rows:
+        raise ValueError(f"it must hold {rows:,} rows of {', '.join(COLUMNS)}")
+    return [column.slice(0, rows).to_numpy(zero_copy_only=True) for column in batch.columns]
+
+
+def slices(folder: Path) -> Iterator[Slice]:
+    """Yield the slices in ``folder``, by name; the first damaged one raises as ``open_slice`` does."""
+    for path in sorted(folder.glob("slice_*.arrow")):
+        yield open_slice(path)
+
+
+def verify(one: Slice) -> None:
+    """Raise IntegrityError unless the candles of a slice are those that were written."""
+    found = content_sha256(_table(one))
+    if found != one.facts.content_sha256:
+        raise IntegrityError(
+            f"{one.path}: content digest is {found[:12]}, its manifest says {one.facts.content_sha256[:12]}; "
+            "delete both files"
+        )
+
+
+def export(one: Slice, folder: Path, partitioned: bool = False) -> Path:
+    """Write a slice as Parquet and return the path: one file with a token_address column, or a Hive directory.
+
+    Both can be read again as candles. A directory holds ``token_address=<mint>/data.parquet``.
+    """
+    with disk_errors(f"writing to {folder}", "name a directory that you may write to"):
+        make_folder(folder)
+    table, ends = _table(one), {end for end in one.facts.coverage_end_ms if end}
+    if len(ends) == 1:
+        table = table.replace_schema_metadata({"coverage_end_ms": str(ends.pop())})
+    tokens = np.repeat(np.arange(len(one.facts.tokens)), np.diff(one.facts.offsets))
+    if not partitioned:
+        names = pa.DictionaryArray.from_arrays(pa.array(tokens, pa.int32()), pa.array(one.facts.tokens)).cast(
+            pa.string()
+        )
+        path = folder / f"{one.path.stem}.parquet"
+        pq.write_table(table.add_column(0, "token_address", names), path, compression="zstd")
+        return path
+    path = folder / f"{one.path.stem}_part"
+    for i, token in enumerate(one.facts.tokens):
+        s, e = one.facts.offsets[i], one.facts.offsets[i + 1]
+        if e > s:
+            part = path / f"token_address={_folder_name(token)}"
+            part.mkdir(parents=True, exist_ok=True)
+            mine = table.slice(s, e - s).add_column(0, "token_address", pa.repeat(pa.scalar(token), e - s))
+            pq.write_table(mine, part / "data.parquet", compression="zstd")
+    return path
+
+
+def _folder_name(token: str) -> str:
+    """Return a token as one name of a directory: percent-encoded as Hive has it; a slug where that grows too long."""
+    quoted = quote(token, safe="")
+    return quoted if len(quoted) <= 200 else safe_name(token)
+
+
+def _table(one: Slice) -> pa.Table:
+    return pa.table([pa.array(part) for part in one.candles], names=COLUMNS).cast(_SCHEMA)
+
+
+def _facts_of(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _facts(value: dict[str, Any]) -> SliceFacts:
+    if value["version"] != SLICE_VERSION:
+        raise ValueError(f"version is {value['version']}, this reads {SLICE_VERSION}")
+    facts = parsed(SliceFacts, value, "slice")
+    n, offsets = len(facts.tokens), facts.offsets
+    for name, entries in (("offsets", n + 1), ("coverage_end_ms", n), ("on_grid", n)):
+        if (found := len(getattr(facts, name))) != entries:
+            raise ValueError(f"slice.{name} has {found} entries; for {n} tokens it must have {entries}")
+    if offsets[0] != 0 or offsets[-1] != facts.rows or any(s > e for s, e in itertools.pairwise(offsets)):
+        raise ValueError(f"slice.offsets must rise from 0 to rows, {facts.rows}")
+    if facts.interval_ms <= 0:
+        raise ValueError(f"slice.interval_ms is {facts.interval_ms}; it must be positive")
+    return facts
+
+
+def _day(ms: int) -> str:
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=ms // 86_400_000)).strftime("%Y%m%d")
+
+
+def _rows_of(found: CandleSet, spans: Spans) -> tuple[Ints, Ints]:
+    """Return the rows of ``found`` that any span needs, ascending, and the offsets of its tokens among them."""
+    place = {token: i for i, token in enumerate(found.tokens)}
+    marks = np.zeros(found.candles.ts.size + 1, np.int64)
+    ts = found.candles.ts
+    for name, lo, asked, hi in zip(
+        (spans.tokens[i] for i in spans.token), spans.lo, spans.asked, spans.hi, strict=True
+    ):
+        if name in place:
+            s, e = found.offsets[place[name]], found.offsets[place[name] + 1]
+            mine = ts[s:e]
+            first, entry, last = np.searchsorted(mine, (lo + 1, asked, hi))
+            marks[s + first] += 1
+            marks[s + max(first, last, min(entry + 1, mine.size))] -= 1
+    kept = np.flatnonzero(np.cumsum(marks[:-1]))
+    return kept, np.searchsorted(kept, found.offsets)
+
+
+def _on_grid(ts: Ints, offsets: Ints, interval: int) -> list[bool]:
+    """Return for each token whether every candle opens a whole number of intervals after the first."""
+    first = np.repeat(ts[np.minimum(offsets[:-1], max(ts.size - 1, 0))] if ts.size else offsets[:-1], np.diff(offsets))
+    off = (ts - first) % interval != 0
+    return [not off[s:e].any() for s, e in itertools.pairwise(offsets)]
+
+
+def _arrow_bytes(table: pa.Table) -> memoryview:
+    """Return ``table`` as an Arrow IPC file whose columns all start on 64-byte boundaries.
+
+    Arrow pads columns to 8 bytes. Rows are filled up to a multiple of eight by repeating the last one, and the
+    schema carries as much padding as puts the first column on a boundary.
+    """
+    short = -table.num_rows % (_ALIGNED // 8)
+    if short and table.num_rows:
+        table = pa.concat_tables([table, *[table.slice(table.num_rows - 1)] * short])
+    (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=_SCHEMA)]
+    for pad in range(0, _ALIGNED, 8):
+        padded = batch.replace_schema_metadata({"pad": " " * pad})
+        head = _ipc(padded.slice(0, 0))
+        if pa.ipc.open_file(head).get_batch(0).column(0).buffers()[1].address % _ALIGNED == head.address % _ALIGNED:
+            return memoryview(_ipc(padded))
+    raise AssertionError("no padding of the schema aligns the columns")
+
+
+def _ipc(batch: pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def _put(path: Path, data: Any) -> None:
+    """Write a file under a name of its own, then give it its true name in one step."""
+    draft = NewFile(path.parent, f"{path.name}.{os.urandom(8).hex()}.draft", _REMEDY)
+    try:
+        draft.write(data)
+        draft.close()
+        with disk_errors(f"saving {path}", _REMEDY):
+            (path.parent / draft.relative).replace(path)
+            sync_folder(path.parent)
+    except BaseException:
+        draft.discard()
+        raise

@@ -1,0 +1,1 @@
+"""Where candles and alerts come from: one file a source."""

@@ -1,0 +1,33 @@
+"""Compiled loops over flat arrays: paths, exits, bounds and searches. Needs numpy and numba, nothing of ours.
+
+The names below are loaded when first used, so that importing the package does not import numba.
+"""
+
+import importlib
+from typing import Any
+
+_ROOMS = {
+    "arrays": "Alerts Candles Costs Entry Policies Policy Rules Windows candles column costs policy",
+    "bounds": "BOUND Bounds bracket bracket_all",
+    "entries": "EntryRule enter enter_all entry_rule",
+    "exits": "FILL TRADE Exit net_return simulate simulate_all",
+    "jit": "threads",
+    "paths": "PATH TOUCH measure measure_all",
+    "philox": "uniform uniforms",
+    "search": "TALLY search_all tally_all",
+    "stats": "quantile",
+    "walk": "Blocks blocks_for entry_of no_blocks policy_of window_of",
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(_ROOM_OF)

@@ -1,0 +1,216 @@
+import json
+import re
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+import small_market
+from small_market import Market, run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a folder with a market and one run of each kind."""
+    folder = tmp_path_factory.mktemp("market")
+    market = small_market.write(folder)
+    common = [*market.flags, "--runs", folder / "runs", "--quiet"]
+    for words in (["baseline"], ["strategy", "--tp", "2"], ["sweep", "--trials", "20"]):
+        assert 0 == run(*words, *common).code
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """Return a copy of it, to damage."""
+    return shutil.copytree(made, tmp_path / "copy")
+
+
+def ids(folder):
+    return [path.name.removeprefix("run_id=") for path in sorted(folder.glob("runs/*/run_id=*"), reverse=True)]
+
+
+def test_runs_are_listed_newest_first(made):
+    listed = run("runs", "list", "--runs", made / "runs")
+    rows = json.loads(run("runs", "list", "--runs", made / "runs", "--json").out)
+
+    assert ids(made) == [row["run_id"] for row in rows]
+    assert ["search", "policy", "path-only"] == [row["run_type"] for row in rows]
+    assert all(one in listed.out for one in ids(made))
+    assert 1 == len(json.loads(run("runs", "list", "--runs", made / "runs", "--limit", 1, "--json").out))
+
+
+def test_an_empty_directory_has_no_run(tmp_path):
+    assert (0, f"no run in {tmp_path}; highwater demo makes some\n") == run("runs", "list", "--runs", tmp_path)[:2]
+    assert [] == json.loads(run("runs", "list", "--runs", tmp_path, "--json").out)
+
+
+@pytest.mark.parametrize("name", [lambda i: i, lambda i: i[-6:], lambda i: i.upper(), lambda i: "latest"])
+def test_a_run_is_named_by_its_id_a_part_of_it_or_latest(made, name):
+    shown = run("runs", "show", name(ids(made)[0]), "--runs", made / "runs")
+
+    assert 0 == shown.code
+    for words in (
+        ids(made)[0],
+        "search, completed",
+        "results/trials.parquet",
+        "horizon_ms = 172800000",
+        "alerts",
+        "digest",
+    ):
+        assert words in shown.out
+
+
+def test_a_run_as_json_is_its_manifest(made):
+    found = json.loads(run("runs", "show", "latest", "--runs", made / "runs", "--json").out)
+
+    assert ids(made)[0] == found["run_id"]
+    assert {"config", "inputs", "artifacts", "counts"} <= found.keys()
+
+
+def test_an_artifact_is_shown_by_its_columns_and_first_rows(made):
+    shown = run("runs", "show", "latest", "--runs", made / "runs", "--artifact", "frontier")
+    rows = json.loads(run("runs", "show", "latest", "--runs", made / "runs", "--artifact", "frontier", "--json").out)
+
+    assert "policy_params" in shown.out
+    assert "double" in shown.out
+    assert [*range(1, 21)] == [row["rank"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["zzzzzz"], "there is no run 'zzzzzz'"),
+        (["abc"], "run 'abc' is too short; give at least 4 characters of its id"),
+        (["latest", "--artifact", "fish"], "has no table 'fish'; it has alerts, "),
+        (["latest", "--artifact", "log"], "has no table 'log'"),
+        (["2026/run_id=x"], "2026/run_id=x is not the directory of a run"),
+    ],
+)
+def test_what_is_not_there_is_said(made, words, message):
+    done = run("runs", "show", *words, "--runs", made / "runs")
+
+    assert 2 == done.code
+    assert "" == done.out
+    assert message in done.err
+
+
+def damage(folder, relative, change):
+    file = next(folder.glob(f"runs/*/run_id={ids(folder)[0]}/{relative}"))
+    change(file)
+
+
+def flip(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def link(file):
+    file.unlink()
+    file.symlink_to("/etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("relative", "change", "words"),
+    [
+        ("results/trials.parquet", flip, "sha256 is"),
+        ("results/trials.parquet", lambda file: file.write_bytes(file.read_bytes()[:-9]), "size is"),
+        ("results/trials.parquet", lambda file: file.unlink(), "is missing"),
+        ("results/trials.parquet", link, "trials.parquet"),
+        ("run.json", flip, "was changed after the run was saved"),
+        ("_SUCCESS", lambda file: file.write_text("0" * 64), "was changed after the run was saved"),
+    ],
+)
+def test_a_corrupt_run_is_never_served_as_whole(folder, relative, change, words):
+    damage(folder, relative, change)
+    done = run("runs", "show", ids(folder)[0], "--runs", folder / "runs")
+
+    assert 4 == done.code
+    assert words in done.out + done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_damaged_run_stays_in_the_list_with_the_reason(folder):
+    damage(folder, "results/trials.parquet", lambda file: file.unlink())
+    listed = run("runs", "list", "--runs", folder / "runs")
+
+    assert 0 == listed.code
+    assert "corrupt" in listed.out
+    assert "trials.parquet is missing" in listed.out
+
+
+def test_an_extra_file_is_no_damage(folder):
+    damage(folder, "run.json", lambda file: (file.parent / "note.txt").write_text("hello"))
+
+    assert 0 == run("runs", "show", "latest", "--runs", folder / "runs").code
+
+
+def test_slices_are_listed_verified_and_exported(made, tmp_path):
+    found = json.loads(run("slices", "list", "--slices", made / "runs" / ".slices", "--json").out)
+    exported = run("slices", "export", found[0]["path"], "--to", tmp_path)
+    parts = run("slices", "export", found[0]["path"], "--to", tmp_path, "--partitioned")
+
+    assert 1 == len(found)
+    assert f"{found[0]['rows']:,}" in run("slices", "list", "--slices", made / "runs" / ".slices").out
+    assert "1 slices are what was cut\n" == run("slices", "verify", "--slices", made / "runs" / ".slices").out
+    assert found[0]["rows"] == pq.read_table(exported.out.strip(), partitioning=None).num_rows
+    assert [0, 0] == [exported.code, parts.code]
+    for path in (exported.out.strip(), parts.out.strip()):
+        problems = run("data", "check", path).out.partition("problems ")[2]
+
+        assert re.fullmatch(r"[0-9]+ off_grid\n", problems)
+
+
+def test_a_slice_is_built_once(made, tmp_path):
+    market = Market(made / "candles.parquet", made / "alerts.parquet")
+    words = ["slices", "build", *market.flags, "--slices", tmp_path / "s"]
+    first, second = run(*words), run(*words)
+
+    assert "(cut: " in first.out
+    assert "(found again: " in second.out
+    assert first.out.split()[0] == second.out.split()[0]
+
+
+def test_a_changed_slice_is_found_out(folder):
+    flip(next(folder.glob("runs/.slices/*.arrow")))
+    done = run("slices", "verify", "--slices", folder / "runs" / ".slices")
+
+    assert 4 == done.code
+    assert "its manifest says" in done.err
+
+
+def test_a_truncated_slice_is_cut_anew_and_not_used(folder):
+    file = next(folder.glob("runs/.slices/*.arrow"))
+    file.write_bytes(file.read_bytes()[:-64])
+    market = Market(folder / "candles.parquet", folder / "alerts.parquet")
+
+    assert "slice cut" in run("baseline", *market.flags, "--runs", folder / "runs", "--quiet").out
+    assert 0 == run("slices", "verify", "--slices", folder / "runs" / ".slices").code
+
+
+def test_a_candle_files_problems_are_counted_and_named(made):
+    done = run("data", "check", made / "candles.parquet")
+    found = json.loads(run("data", "check", made / "candles.parquet", "--json").out)
+
+    assert (0, 16, 15) == (done.code, found["series"], found["usable"])
+    assert {"dup_conflict": 1, "dup_identical": 1, "nan": 1, "zero": 1} == {
+        name: n for name, n in found["problems"].items() if name != "off_grid"
+    }
+    assert found["problems"]["off_grid"] > 100
+    assert "two different bars at" in done.out
+    assert "rows     " in done.out
+
+
+def test_a_file_without_a_usable_series_is_exit_3(tmp_path):
+    candles = small_market.tables()[0]
+    rejected = candles.slice(0, 200)
+    market = small_market.write(tmp_path, rejected)
+
+    for words in ([], ["--json"]):
+        assert 3 == run("data", "check", market.candles, *words).code
+
+
+def test_notes_beyond_the_limit_are_counted(made):
+    done = run("data", "check", made / "candles.parquet", "--limit", 1)
+
+    assert "more series with notes" in done.out
