@@ -99,9 +99,10 @@ def threads(count: int | None = None) -> Iterator[int]:
         try:
             yield numba.get_num_threads()
         except SystemError as error:
-            # A signal was handled while a kernel's results were wrapped: its exception is the cause of numba's.
-            if error.__cause__ is None or isinstance(error.__cause__, Exception):
-                raise
-            raise error.__cause__ from None
+            # A signal handled while a kernel's results are wrapped comes out as the cause of the cause of an error.
+            cause: BaseException | None = error
+            while isinstance(cause, Exception):
+                cause = cause.__cause__
+            raise cause or error from None
         finally:
             numba.set_num_threads(before)

@@ -107,8 +107,10 @@ def test_threads_are_given_back_after_an_error():
     ("cause", "raised"), [(KeyboardInterrupt(), KeyboardInterrupt), (ValueError(), SystemError), (None, SystemError)]
 )
 def test_a_signal_that_a_kernel_swallowed_comes_out_again(cause, raised):
+    inner = SystemError("returned a result with an exception set")
+    inner.__cause__ = cause
     with pytest.raises(raised), jit.threads(1):
-        raise SystemError("returned a result with an exception set") from cause
+        raise SystemError("returned a result with an exception set") from inner
 
 
 @pytest.mark.skipif(bool(jit.config.DISABLE_JIT), reason="nothing is compiled")
