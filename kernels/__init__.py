@@ -8,15 +8,17 @@ from typing import Any
 
 _ROOMS = {
     "arrays": "Alerts Candles Costs Entry Policies Policy Rules Windows candles column costs policy",
-    "bounds": "BOUND Bounds bracket bracket_all",
+    "bounds": "BOUND NOTE Bounds bracket bracket_all",
     "entries": "EntryRule enter enter_all entry_rule",
     "exits": "FILL TRADE Exit net_return simulate simulate_all",
     "jit": "threads",
     "paths": "PATH TOUCH measure measure_all",
     "philox": "uniform uniforms",
     "search": "TALLY search_all tally_all",
+    "staircase": "Index first_event index_all leap",
     "stats": "quantile",
-    "walk": "Blocks blocks_for entry_of no_blocks policy_of window_of",
+    "tables": "fits_all returns_tables tally_tables",
+    "walk": "Blocks blocks_for entry_of no_blocks policy_of starting window_of",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

@@ -91,7 +91,8 @@ class Entry(NamedTuple):
     """One row of ``Windows``, where a trade starts; scalars.
 
     ``price``: P; ``ts``, ``end``, ``coverage_end``: ms UTC; ``step``: the candle interval, ms; ``fresh`` and
-    ``on_grid`` as in ``Windows``.
+    ``on_grid`` as in ``Windows``. A trade whose first candles are known to change nothing may start at candle
+    ``start``, ``peak`` being the highest price before it (below P: P itself).
     """
 
     price: float
@@ -101,6 +102,8 @@ class Entry(NamedTuple):
     step: int
     fresh: bool
     on_grid: bool
+    start: int
+    peak: float
 
 
 class Policies(NamedTuple):

@@ -14,18 +14,20 @@ from .exits import levels, net_return, quiet_below, stop_at
 from .jit import compiled, compiled_parallel, prange
 from .walk import entry_of, first_at, next_event, no_blocks, window_of
 
+NOTE = np.dtype([("bar", "i8"), ("worst", "f8"), ("best", "f8")])
 BOUND = np.dtype([("worst", "f8"), ("best", "f8"), ("n_ambiguous", "i8"), ("first_ambiguous", "i8")])
 
 
 class Bounds(NamedTuple):
     """The outcomes of one trade; scalars. ``worst`` and ``best`` are fraction-weighted fill prices (gross);
     ``n_ambiguous`` counts the candles that could have gone another way and ``first_ambiguous`` is the first of
-    them, -1 where there is none."""
+    them, -1 where there is none; ``bar`` is the candle in which the last of the paths ends."""
 
     worst: float
     best: float
     n_ambiguous: int
     first_ambiguous: int
+    bar: int
 
 
 class Position(NamedTuple):
@@ -58,14 +60,19 @@ def first_rise_to(low, high, peak, at):
 
 
 @compiled
-def bracket(bars, entry, policy, rules, blocks):
-    """Return the ``Bounds`` of one trade, whatever ``rules.intrabar`` says; arguments as for ``exits.simulate``."""
+def bracket(bars, entry, policy, rules, notes, blocks):
+    """Return the ``Bounds`` of one trade, whatever ``rules.intrabar`` says; arguments as for ``exits.simulate``.
+
+    ``notes`` is a NOTE array (may be empty) that takes, while there is room, every candle in which the trade could
+    have ended by a stop, with the worst and best fill price up to then.
+    """
     at = levels(entry.price, policy)
     due = first_at(bars.ts, entry.ts + policy.time_ms)
     held = Position(0, 10000, 0.0)
-    peak, stop = entry.price, stop_at(entry.price, at)
-    worst, best, n, first = np.inf, -np.inf, 0, -1
-    i = -1
+    peak = max(entry.price, entry.peak)
+    stop = stop_at(peak, at)
+    worst, best, n, first, noted = np.inf, -np.inf, 0, -1, 0
+    i = entry.start - 1
     while True:
         target = entry.price * policy.tp[held.rung] if held.rung < policy.tp.size else np.inf
         i = next_event(bars, blocks, i + 1, due, stop, quiet_below(peak, target, at))
@@ -103,18 +110,22 @@ def bracket(bars, entry, policy, rules, blocks):
                 sold_low = low_way.acc + low_way.left * max(stop_at(turn, at), l)
             lo, hi = min(sold_low, sold_high), max(sold_low, sold_high)
             worst, best = min(worst, lo), max(best, hi)
+            if noted < notes.size:
+                note = notes[noted]
+                note["bar"], note["worst"], note["best"] = i, worst / 10000, best / 10000
+                noted += 1
             survives = l > stop and c > raised
             if lo < hi or (survives and high_way.left):
                 if n == 0:
                     first = i
                 n += 1
             if not survives:
-                return Bounds(worst / 10000, best / 10000, n, first)
+                return Bounds(worst / 10000, best / 10000, n, first, i)
         held, peak, stop = high_way, top, raised
         if held.left == 0:
             final = held.acc
             break
-    return Bounds(min(worst, final) / 10000, max(best, final) / 10000, n, first)
+    return Bounds(min(worst, final) / 10000, max(best, final) / 10000, n, first, i)
 
 
 @compiled_parallel
@@ -125,7 +136,7 @@ def bracket_all(candles, windows, step, policy, rules, costs):
     for a in prange(n):
         if windows.last[a] > windows.first[a]:
             bars = window_of(candles, windows, a)
-            found = bracket(bars, entry_of(windows, a, step), policy, rules, no_blocks())
+            found = bracket(bars, entry_of(windows, a, step), policy, rules, np.empty(0, NOTE), no_blocks())
             out[a]["worst"] = net_return(found.worst, windows.price[a], costs)
             out[a]["best"] = net_return(found.best, windows.price[a], costs)
             out[a]["n_ambiguous"], out[a]["first_ambiguous"] = found.n_ambiguous, found.first_ambiguous

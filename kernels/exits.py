@@ -54,7 +54,8 @@ class Exit(NamedTuple):
 
     ``bar`` counts from the first candle of the window; ``gross`` is the fraction-weighted fill price; ``lowest`` and
     ``highest`` are the extremes visited inside the exit candle; ``doubt`` says that a candle was met which could
-    have gone another way, so worst and best may differ from this exit.
+    have gone another way, so worst and best may differ from this exit; ``raised`` that the exit candle's own high set
+    the stop that sold.
     """
 
     bar: int
@@ -68,6 +69,7 @@ class Exit(NamedTuple):
     lowest: float
     highest: float
     doubt: bool
+    raised: bool
 
 
 @compiled
@@ -133,10 +135,10 @@ def simulate(bars, entry, policy, rules, fills, blocks):
     at = levels(entry.price, policy)
     n_rungs = policy.tp.size
     due = first_at(bars.ts, entry.ts + policy.time_ms)  # X1: the first candle at or after the deadline
-    peak, rung, left, acc, n = entry.price, 0, 10000, 0.0, 0
+    peak, rung, left, acc, n = max(entry.price, entry.peak), 0, 10000, 0.0, 0
     price, doubt = 0.0, False
     stop = stop_at(peak, at)
-    i = -1
+    i = entry.start - 1
     while True:
         target = entry.price * policy.tp[rung] if rung < n_rungs else np.inf
         i = next_event(bars, blocks, i + 1, due, stop, quiet_below(peak, target, at))
@@ -155,7 +157,7 @@ def simulate(bars, entry, policy, rules, fills, blocks):
             if o <= stop:
                 acc += left * o
                 n = note(fills, n, i, o, left, stop_reason(peak, stop, at), True)
-                return Exit(i, stop_reason(peak, stop, at), o, bars.ts[i], acc / 10000, 0, True, n, o, o, doubt)
+                return Exit(i, stop_reason(peak, stop, at), o, bars.ts[i], acc / 10000, 0, True, n, o, o, doubt, False)
             while rung < n_rungs and entry.price * policy.tp[rung] <= o:
                 price = o if rules.tp_at_open else entry.price * policy.tp[rung]
                 acc += policy.frac_bps[rung] * price
@@ -163,7 +165,7 @@ def simulate(bars, entry, policy, rules, fills, blocks):
                 n = note(fills, n, i, price, policy.frac_bps[rung], TP, True)
                 rung += 1
                 if left == 0:
-                    return Exit(i, TP, price, bars.ts[i], acc / 10000, 0, True, n, o, o, doubt)
+                    return Exit(i, TP, price, bars.ts[i], acc / 10000, 0, True, n, o, o, doubt, False)
             if o > peak:
                 peak = o
                 stop = stop_at(peak, at)
@@ -178,7 +180,7 @@ def simulate(bars, entry, policy, rules, fills, blocks):
                 acc += left * stop
                 reason = stop_reason(peak, stop, at)
                 n = note(fills, n, i, stop, left, reason, False)
-                return Exit(i, reason, stop, ts, acc / 10000, 0, False, n, min(o, stop), o, doubt)
+                return Exit(i, reason, stop, ts, acc / 10000, 0, False, n, min(o, stop), o, doubt, False)
         stopped = known
         if not known and l <= raised:
             doubt = True
@@ -193,12 +195,13 @@ def simulate(bars, entry, policy, rules, fills, blocks):
             if left == 0:
                 low_first = rules.intrabar == PESSIMISTIC or (rules.intrabar == OHLC_PATH and not up_first)
                 lowest = l if low_first else o
-                return Exit(i, TP, price, ts, acc / 10000, 0, False, n, lowest, max(o, price), doubt)
+                return Exit(i, TP, price, ts, acc / 10000, 0, False, n, lowest, max(o, price), doubt, False)
         if stopped:
             acc += left * raised
             reason = stop_reason(top, raised, at)
             n = note(fills, n, i, raised, left, reason, False)
-            return Exit(i, reason, raised, ts, acc / 10000, 0, False, n, min(o, raised), h, doubt)
+            lowest = min(o, raised)
+            return Exit(i, reason, raised, ts, acc / 10000, 0, False, n, lowest, h, doubt, not known)
         peak, stop = top, raised
 
     if due < bars.ts.size:  # X1
@@ -206,7 +209,7 @@ def simulate(bars, entry, policy, rules, fills, blocks):
         acc += left * o
         flags = TIME_LATE if bars.ts[due] > entry.ts + policy.time_ms else 0
         n = note(fills, n, due, o, left, TIME, False)
-        return Exit(due, TIME, o, bars.ts[due], acc / 10000, flags, False, n, o, o, doubt)
+        return Exit(due, TIME, o, bars.ts[due], acc / 10000, flags, False, n, o, o, doubt, False)
     i = bars.ts.size - 1  # X4
     c = bars.close[i]
     acc += left * c
@@ -214,7 +217,7 @@ def simulate(bars, entry, policy, rules, fills, blocks):
     reason = HORIZON if entry.coverage_end >= entry.end else END_OF_DATA
     flags = STALE_EXIT if min(entry.end, entry.coverage_end) > ts else 0
     n = note(fills, n, i, c, left, reason, False)
-    return Exit(i, reason, c, ts, acc / 10000, flags, False, n, bars.low[i], bars.high[i], doubt)
+    return Exit(i, reason, c, ts, acc / 10000, flags, False, n, bars.low[i], bars.high[i], doubt, False)
 
 
 @compiled

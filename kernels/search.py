@@ -8,7 +8,7 @@ of ``exits`` decides, so results equal it by construction.
 import numpy as np
 
 from .arrays import BE, SL, TRAIL
-from .bounds import bracket
+from .bounds import NOTE, bracket
 from .exits import FILL, micro, net_return, simulate
 from .jit import compiled, compiled_parallel, prange
 from .walk import blocks_for, entry_of, policy_of, window_of
@@ -40,7 +40,7 @@ def search_all(candles, windows, step, policies, rules, costs):
     for a in prange(n):
         if windows.last[a] > windows.first[a]:
             bars, entry = window_of(candles, windows, a), entry_of(windows, a, step)
-            blocks, nothing = blocks_for(bars), np.empty(0, FILL)
+            blocks, nothing, unnoted = blocks_for(bars), np.empty(0, FILL), np.empty(0, NOTE)
             for t in range(trials):
                 policy = policy_of(policies, t)
                 done = simulate(bars, entry, policy, rules, nothing, blocks)
@@ -48,7 +48,7 @@ def search_all(candles, windows, step, policies, rules, costs):
                 worst_q[a, t], best_q[a, t], outcome[a, t] = ret_q[a, t], ret_q[a, t], done.reason
                 lived[a] += done.bar + 1
                 if done.doubt:
-                    found = bracket(bars, entry, policy, rules, blocks)
+                    found = bracket(bars, entry, policy, rules, unnoted, blocks)
                     worst_q[a, t] = micro(net_return(found.worst, entry.price, costs))
                     best_q[a, t] = micro(net_return(found.best, entry.price, costs))
                     outcome[a, t] += AMBIGUOUS if found.n_ambiguous else 0

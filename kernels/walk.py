@@ -43,7 +43,16 @@ def entry_of(windows, a, step):
         np.int64(step),
         windows.fresh[a],
         windows.on_grid[a],
+        np.int64(0),
+        windows.price[a],
     )
+
+
+@compiled
+def starting(entry, bar, peak):
+    """Return ``entry`` of a trade that nothing befalls before candle ``bar``; ``peak``: the highest price till then."""
+    price, ts, end, coverage_end, step, fresh, on_grid, _, _ = entry
+    return Entry(price, ts, end, coverage_end, step, fresh, on_grid, np.int64(bar), peak)
 
 
 @compiled

@@ -27,7 +27,7 @@ from highwater.kernels.arrays import (
     column,
     costs,
 )
-from highwater.kernels.bounds import BOUND, bracket
+from highwater.kernels.bounds import BOUND, NOTE, bracket
 from highwater.kernels.entries import EntryRule, enter, entry_rule
 from highwater.kernels.exits import FILL, TRADE, excursions, micro, net_return, simulate
 from highwater.kernels.jit import compiled
@@ -145,7 +145,7 @@ def trade_each(market, windows, intrabar):
             policy, rules = policy_of(market.policies, a), Rules(intrabar, market.tp_at_open[a], False)
             paid = Costs(market.costs.k_in[a], market.costs.k_out[a], market.costs.fixed[a])
             done = simulate(bars, entry, policy, rules, fills[a], no_blocks())
-            found = bracket(bars, entry, policy, rules, no_blocks())
+            found = bracket(bars, entry, policy, rules, np.empty(0, NOTE), no_blocks())
             trade, bound = trades[a], bounds[a]
             trade["bar"], trade["reason"], trade["price"], trade["ts"] = done.bar, done.reason, done.price, done.ts
             trade["gross"], trade["ret"] = done.gross, net_return(done.gross, entry.price, paid)

@@ -20,7 +20,7 @@ from highwater.kernels.arrays import (
     column,
     costs,
 )
-from highwater.kernels.bounds import bracket
+from highwater.kernels.bounds import NOTE, bracket
 from highwater.kernels.exits import FILL, micro, net_return, simulate, simulate_all
 from highwater.kernels.walk import blocks_for, no_blocks, policy_of
 from hypothesis import given, settings
@@ -160,7 +160,7 @@ def test_costs_never_raise_a_return(seed):
     assert all(a["ret"] >= b["ret"] for a, b in zip(free or [], charged or [], strict=True))
 
 
-ONE = Entry(100.0, 0, 600_000, 600_000, 60_000, True, True)
+ONE = Entry(100.0, 0, 600_000, 600_000, 60_000, True, True, 0, 0.0)
 
 
 def policy(sl=0.0, tp=np.inf, **rest):
@@ -235,10 +235,10 @@ def mine(bars, price, exits):
     sold, unknown = 0.0, 0.0
     for i in range(bars.ts.size):
         rest = Candles(bars.ts[i:], bars.open[i:], bars.high[i:], bars.low[i:], bars.close[i:], bars.volume[i:])
-        entry = Entry(price, rest.ts[0], rest.ts[0] + NEVER, NEVER, 60_000, True, True)
+        entry = Entry(price, rest.ts[0], rest.ts[0] + NEVER, NEVER, 60_000, True, True, 0, 0.0)
         rules = Rules(PESSIMISTIC, False, False)
         sold += simulate(rest, entry, exits, rules, np.empty(0, FILL), no_blocks()).gross
-        found = bracket(rest, entry, exits, rules, no_blocks())
+        found = bracket(rest, entry, exits, rules, np.empty(0, NOTE), no_blocks())
         unknown += found.best - found.worst
     return sold, unknown
 

@@ -5,7 +5,7 @@ import naive
 import numpy as np
 import pytest
 from highwater.kernels.arrays import BE, INTRABAR, REASONS, SL, TRAIL, Policies, Rules, Windows, column, costs
-from highwater.kernels.bounds import bracket
+from highwater.kernels.bounds import NOTE, bracket
 from highwater.kernels.exits import FILL, micro, net_return, simulate
 from highwater.kernels.jit import compiled, threads
 from highwater.kernels.search import AMBIGUOUS, GROUP, TALLY, median, search_all, tally_all
@@ -60,7 +60,7 @@ def cells(candles, windows, policies, rules, paid, leap):
             blocks = blocks_for(bars) if leap else no_blocks()
             for t in range(shape[1]):
                 done = simulate(bars, entry, policy_of(policies, t), rules, np.empty(0, FILL), blocks)
-                found = bracket(bars, entry, policy_of(policies, t), rules, blocks)
+                found = bracket(bars, entry, policy_of(policies, t), rules, np.empty(0, NOTE), blocks)
                 q[0, a, t] = micro(net_return(done.gross, entry.price, paid))
                 q[1, a, t] = micro(net_return(found.worst, entry.price, paid))
                 q[2, a, t] = micro(net_return(found.best, entry.price, paid))
