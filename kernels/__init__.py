@@ -17,6 +17,7 @@ _ROOMS = {
     "search": "TALLY search_all tally_all",
     "staircase": "Index first_event index_all leap",
     "stats": "quantile",
+    "surface": "surface_all",
     "tables": "fits_all returns_tables tally_tables",
     "walk": "Blocks blocks_for entry_of no_blocks policy_of starting window_of",
 }

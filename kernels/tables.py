@@ -193,8 +193,7 @@ def part(candles, windows, step, index, rows, moving, rules, costs):
 def add_up(candles, windows, step, index, rows, ranks, partings, policies, order, rules, costs, sums):
     """Add a block of at most ``packed.TOGETHER`` alerts to ``sums`` SUMS[T]; ``ranks`` int32[4, T] as in ``axes_of``.
 
-    Where paths part, what the stop alone can come to holds for a trial that is over only when its last path is, and one
-    that ends between two of the candles noted adds its own end. The few that end in such a candle are walked.
+    Row t of both is policy ``order[t]``.
     """
     sl, tp, moving, time = rows.sl, rows.tp, rows.moving, rows.time
     count, n = ranks.shape[1], np.uint64(sl.shape[1])
@@ -225,22 +224,36 @@ def add_up(candles, windows, step, index, rows, ranks, partings, policies, order
                 first = min(fixed, free)
                 if first >> CANDLE < moved >> CANDLE:
                     continue
-                worst, most, unsure = partings.alone[x, 0], partings.alone[x, 1], partings.alone[x, 2]
-                if first < partings.alone[x, 3]:
-                    k = noted_before(partings.noted, x, first >> CANDLE)
-                    if k >= 0:
-                        worst = min(partings.noted[x, k, 1], p.returned(first))
-                        most = max(partings.noted[x, k, 2], p.returned(min(p.latest(fixed), free)))
-                        unsure = np.int64(1)
-                    else:
-                        bars, entry = window_of(candles, windows, q), entry_of(windows, q, step)
-                        there = started(index, q, entry, moved)
-                        found = parted(bars, there, policy_of(policies, order[t]), rules, costs, unnoted)
-                        worst, most, unsure = found[0], found[1], found[2]
+                worst, most, unsure = outcome(partings, x, fixed, free)
+                if unsure < 0:
+                    bars, entry = window_of(candles, windows, q), entry_of(windows, q, step)
+                    there = started(index, q, entry, moved)
+                    found = parted(bars, there, policy_of(policies, order[t]), rules, costs, unnoted)
+                    worst, most, unsure = found[0], found[1], found[2]
                 this, other = min(first, moved), min(p.latest(min(fixed, moved)), free)
                 row["more_worst"] += worst - p.returned(this)
                 row["more_best"] += most - p.returned(other)
                 row["more_ambiguous"] += unsure - p.stopped(this) + p.stopped(other)
+
+
+@compiled
+def outcome(partings, x, fixed, free):
+    """Return (worst, best, whether they are ambiguous) of a trade whose moving stop parts at entry ``x``.
+
+    ``fixed`` is the exit of its stop loss, ``free`` that of its target or time limit; neither comes before the parting.
+    What the stop alone can come to holds for a trade that is over only when its last path is, and one that ends between
+    two of the candles noted adds its own end. The few that end in such a candle, or in the last one, must be walked:
+    ambiguous is -1.
+    """
+    first = min(fixed, free)
+    if first >= partings.alone[x, 3]:
+        return partings.alone[x, 0], partings.alone[x, 1], partings.alone[x, 2]
+    k = noted_before(partings.noted, x, first >> CANDLE)
+    if k < 0 or (first >> CANDLE) + 1 == partings.alone[x, 3] >> CANDLE:
+        return np.int64(0), np.int64(0), np.int64(-1)
+    worst = min(partings.noted[x, k, 1], p.returned(first))
+    best = max(partings.noted[x, k, 2], p.returned(min(p.latest(fixed), free)))
+    return worst, best, np.int64(1)
 
 
 @compiled
