@@ -10,137 +10,25 @@ adds its returns. Sums are of whole millionths and exact.
 
 # pyright: reportArgumentType=false
 
-from typing import Any, NamedTuple
-
 import numpy as np
 from numba import get_num_threads
 
 from . import packed as p
-from .arrays import Floats, Ints, Policy, column
+from .arrays import Policy, column
 from .bounds import NOTE
-from .exits import net_return
 from .jit import compiled, compiled_parallel, prange
+from .medians import medians_of
+from .runs import ends_from, exit_at, levels_of, runs_of, within
 from .search import TALLY
 from .staircase import index_all
 from .tables import CANDLE, Axes, fill_rows, outcome, part, parted, started
 from .walk import entry_of, policy_of, window_of
 
-RUN = np.dtype([("end", "i8"), ("at", "i8"), ("ret_q", "i8")])
 STRIPE = 8 * 2**20  # bytes of differences that one thread fills at once
 
 # What a cell is summed from: alerts sold at the target and at the stop of the cell; the returns, gains, wins and stops
 # of all others; ties of a target with a known stop; and what worst, best and ambiguity differ by beyond those ties.
 TARGETS, STOPS, SUM, GAIN, WINS, STOPPED, TIES, WORST, BEST, AMBIGUOUS = range(10)
-
-
-class Levels(NamedTuple):
-    """The levels of a surface, and what selling at each returns: ``ret_q`` int64, the same for every entry price.
-
-    ``tp`` float64[K, 1] ascending, ``sl`` float64[M] descending; ``*_unsure`` int64: the levels at which rounding
-    might depend on the price all the same; those are looked at alert by alert. ``frac_bps`` int64[1]: all is sold.
-    """
-
-    tp: Floats
-    tp_q: Ints
-    tp_unsure: Ints
-    sl: Floats
-    sl_q: Ints
-    sl_unsure: Ints
-    frac_bps: Ints
-
-
-class Runs(NamedTuple):
-    """The levels that one candle touches at once, per alert and in order of touch.
-
-    Runs of alert a are ``tp[tp_at[a] : tp_at[a] + tp_n[a]]`` (RUN), and likewise of ``sl``. ``end``: the first level
-    beyond the run; ``at``: 8 times the candle plus what happens there (``packed``); ``ret_q``: of a fill at the open.
-    """
-
-    tp_at: Ints
-    tp_n: Ints
-    tp: Any
-    sl_at: Ints
-    sl_n: Ints
-    sl: Any
-
-
-def levels_of(sl: Floats, tp: Floats, costs) -> Levels:
-    """Return the ``Levels`` of stops (descending) and targets (ascending)."""
-    parts = []
-    for each in (tp, sl):
-        micros = net_return(10000 * (1.0 * each) / 10000, 1.0, costs) * 1e6
-        nearest = np.rint(micros)
-        unsure = np.abs(np.abs(micros - nearest) - 0.5) <= 1e-12 * (1e6 + np.abs(micros))  # six roundings: 1e-15
-        parts += [column(nearest, np.int64), column(np.flatnonzero(unsure), np.int64)]
-    return Levels(column(tp[:, None]), *parts[:2], column(sl), *parts[2:], column([10000], np.int64))
-
-
-@compiled
-def beyond(levels, k, price, reach):
-    """Return the first of ascending ``levels`` from ``k`` on with price * level above ``reach``; O(log levels)."""
-    e = levels.size
-    while k < e:
-        mid = (k + e) // 2
-        if price * levels[mid] > reach:
-            e = mid
-        else:
-            k = mid + 1
-    return k
-
-
-@compiled
-def beneath(levels, m, price, reach):
-    """Return the first of descending ``levels`` from ``m`` on with price * level below ``reach``; O(log levels)."""
-    e = levels.size
-    while m < e:
-        mid = (m + e) // 2
-        if price * levels[mid] < reach:
-            e = mid
-        else:
-            m = mid + 1
-    return m
-
-
-@compiled
-def add_run(runs, n, end, bar, event, ret_q):
-    """Write run ``n`` unless it is empty, and return how many there are."""
-    if end > (runs[n - 1]["end"] if n else 0):
-        runs[n]["end"], runs[n]["at"], runs[n]["ret_q"] = end, bar << 3 | event, ret_q
-        n += 1
-    return n
-
-
-@compiled_parallel
-def runs_of(windows, step, index, levels, costs):
-    """Return the ``Runs`` of every window; O(records * log levels)."""
-    n = windows.first.size
-    tp_at, sl_at = 2 * index.high_at, 2 * index.low_at
-    tp, sl = np.empty(tp_at[n], RUN), np.empty(sl_at[n], RUN)
-    tp_n, sl_n = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    targets = levels.tp.reshape(levels.tp.size)
-    for a in prange(n):
-        entry = entry_of(windows, a, step)
-        some, found = tp[tp_at[a] : tp_at[a + 1]], 0
-        for i in range(index.high_at[a], index.high_at[a + 1]):
-            record, begin = index.high[i], some[found - 1]["end"] if found else 0
-            opened = begin
-            if record.open >= entry.price:
-                opened = beyond(targets, begin, entry.price, record.open)
-                found = add_run(some, found, opened, record.bar, p.TARGET_OPEN, p.sold(record.open, entry, costs))
-            found = add_run(some, found, beyond(targets, opened, entry.price, record.price), record.bar, p.TARGET, 0)
-        tp_n[a] = found
-        some, found = sl[sl_at[a] : sl_at[a + 1]], 0
-        for i in range(index.low_at[a], index.low_at[a + 1]):
-            record, begin = index.low[i], some[found - 1]["end"] if found else 0
-            opened = begin
-            if record.open <= entry.price:
-                opened = beneath(levels.sl, begin, entry.price, record.open)
-                found = add_run(some, found, opened, record.bar, p.STOP_OPEN, p.sold(record.open, entry, costs))
-            found = add_run(
-                some, found, beneath(levels.sl, opened, entry.price, record.price), record.bar, p.STOP_KNOWN, 0
-            )
-        sl_n[a] = found
-    return Runs(tp_at, tp_n, tp, sl_at, sl_n, sl)
 
 
 @compiled
@@ -209,23 +97,6 @@ def lay(sums, k0, levels, runs, a, entry, end, costs, rules):
 
 
 @compiled
-def ends_from(sl, n_sl, levels, end, entry, costs):
-    """Return the first stop that the exit ``end`` comes before; of two stops known at once the higher one sells."""
-    m, at = 0, end >> p.KEY
-    for j in range(n_sl):
-        if sl[j]["at"] > at:
-            return m
-        if sl[j]["at"] == at:
-            while at & 7 == p.STOP_KNOWN and m < sl[j]["end"]:
-                if p.sold(entry.price * levels.sl[m], entry, costs) <= p.returned(end):
-                    return m
-                m += 1
-            return m
-        m = sl[j]["end"]
-    return m
-
-
-@compiled
 def resell(sums, k0, k1, m0, m1, ret_q, this):
     """Put a return ``this`` in the place of ``ret_q`` in the cells [k0, k1) x [m0, m1)."""
     if this != ret_q:
@@ -260,30 +131,6 @@ def tie_end(sums, k0, levels, runs, a, entry, end, costs):
                 rectangle(sums, u - k0, u + 1 - k0, m, levels.sl.size, BEST, more)
                 rectangle(sums, u - k0, u + 1 - k0, m, levels.sl.size, AMBIGUOUS, 1)
         k = tp[i]["end"]
-
-
-@compiled
-def exit_at(runs, n, levels, x, at_open, entry, costs):
-    """Return the exit of level number ``x``, given its ``runs``; ``at_open``: gaps fill at the open."""
-    for i in range(n):
-        if x < runs[i]["end"]:
-            at = runs[i]["at"]
-            gap = at_open and at & 7 in (p.STOP_OPEN, p.TARGET_OPEN)
-            ret_q = runs[i]["ret_q"] if gap else p.sold(entry.price * levels[x], entry, costs)
-            return p.packed(at >> 3, at & 7, ret_q)
-    return p.NEVER_KEY
-
-
-@compiled
-def within(runs, n, bar, until):
-    """Return the first level touched at candle ``bar`` or later, and the first at ``until`` or later."""
-    first, last = 0, 0
-    for i in range(n):
-        if runs[i]["at"] >> 3 < bar:
-            first = runs[i]["end"]
-        if runs[i]["at"] >> 3 < until:
-            last = runs[i]["end"]
-    return first, last
 
 
 @compiled
@@ -372,11 +219,12 @@ def planes(candles, windows, step, index, levels, runs, rows, partings, moving, 
 
 
 def surface_all(candles, windows, step, sl, tp, moving, time_ms, rules, costs, medians=False):
-    """Return TALLY[N, D, K, M] without medians: every stop and target with every moving stop and time limit.
+    """Return TALLY[N, D, K, M]: every stop and target with every moving stop and time limit.
 
     ``windows`` are all OK and all ``tables.fits_all``; ``sl`` float64[M] descending, ``tp`` float64[K] ascending,
     ``moving`` Policies of N rows that hold nothing but a trailing stop or a breakeven, ``time_ms`` int64[D] ascending
-    (NEVER: none); ``rules`` are pessimistic. O(records) an alert and plane, and O(cells).
+    (NEVER: none); ``rules`` are pessimistic, and with ``medians`` targets fill gaps at their level. Without them
+    ``median_q`` is NaN. O(records) an alert and plane, and O(cells); medians O(alerts) more for every target.
     """
     plain = (moving.be_trigger == np.inf) & (moving.activate == 1.0) & (np.diff(moving.trail_pct, prepend=0.0) > 0)
     nothing = column(np.empty(0))
@@ -386,8 +234,14 @@ def surface_all(candles, windows, step, sl, tp, moving, time_ms, rules, costs, m
     rows = fill_rows(candles, windows, step, index, axes, moving, rules, costs)
     partings = part(candles, windows, step, index, rows, moving, rules, costs)
     out = np.empty((moving.sl.size, time_ms.size, tp.size, sl.size), TALLY)
-    height = max(
-        1, min(STRIPE // (80 * (sl.size + 1)), -(-tp.size * out.shape[0] * out.shape[1] // (4 * get_num_threads())))
-    )
+    share = -(-tp.size * moving.sl.size * time_ms.size // (4 * get_num_threads()))
+    height = max(1, min(STRIPE // (80 * (sl.size + 1)), share))
     planes(candles, windows, step, index, levels, runs, rows, partings, moving, time_ms, rules, costs, height, out)
+    for v in range(moving.sl.size if medians else 0):
+        ends = np.minimum(rows.moving[v], rows.time)
+        order = np.argsort(p.BIAS - (ends & p.RETURN), axis=1)
+        places = np.empty((time_ms.size, 2, ends.shape[1]), np.int64)
+        np.put_along_axis(places[:, 0], order, np.arange(ends.shape[1])[None], axis=1)
+        places[:, 1] = np.take_along_axis(p.BIAS - (ends & p.RETURN), order, axis=1)
+        medians_of(windows, step, levels, runs, ends, places, costs, height, out[v])
     return out
