@@ -11,7 +11,7 @@ order of return, that grows from left to right (KERNELS section 5).
 import numpy as np
 
 from . import packed as p
-from .jit import compiled, compiled_parallel, prange
+from .jit import compiled
 from .runs import ends_from, exit_at
 from .search import median
 from .walk import entry_of
@@ -65,27 +65,26 @@ def rank(bits, counts, groups, place):
 
 @compiled
 def advance(a, k, step, state, gaps, windows, levels, runs, end, costs):
-    """Move alert ``a`` to target ``k``: ``state`` int64[3] is (stops that sell it, is it open, where that changes)."""
+    """Move alert ``a`` on to target ``k``; ``gaps`` int64[M] counts the alerts that each stop sells at a gap.
+
+    ``state`` int64[5]: how many stops sell it before anything else, whether neither level ends it, the target at which
+    that changes, and the runs of targets and of stops passed.
+    """
     tp, n_tp = runs.tp[runs.tp_at[a] : runs.tp_at[a + 1]], runs.tp_n[a]
     sl, n_sl = runs.sl[runs.sl_at[a] : runs.sl_at[a + 1]], runs.sl_n[a]
-    i = 0
-    while i < n_tp and tp[i]["end"] <= k:
-        i += 1
-    before, first = state[0], 0
-    if i < n_tp and tp[i]["at"] < end >> p.KEY:
-        state[0], state[1], state[2] = 0, 0, tp[i]["end"]
-        for j in range(n_sl):
-            if sl[j]["at"] > tp[i]["at"]:
-                break
-            state[0] = sl[j]["end"]
-    else:
-        state[0], state[1] = ends_from(sl, n_sl, levels, end, entry_of(windows, a, step), costs), 1
-        state[2] = levels.tp.size
-    for j in range(n_sl):
-        if sl[j]["at"] & 7 == p.STOP_OPEN:
-            for m in range(max(first, before), min(sl[j]["end"], state[0])):
+    while state[3] < n_tp and tp[state[3]]["end"] <= k:
+        state[3] += 1
+    sold = state[3] < n_tp and tp[state[3]]["at"] < end >> p.KEY
+    state[1], state[2] = not sold, tp[state[3]]["end"] if sold else levels.tp.size
+    before = tp[state[3]]["at"] if sold else 1 << 62
+    upto = levels.sl.size if sold else ends_from(sl, n_sl, levels, end, entry_of(windows, a, step), costs)
+    while state[4] < n_sl and sl[state[4]]["at"] < before and state[0] < upto:
+        beyond = min(sl[state[4]]["end"], upto)
+        if sl[state[4]]["at"] & 7 == p.STOP_OPEN:
+            for m in range(state[0], beyond):
                 gaps[m] += 1
-        first = sl[j]["end"]
+        state[0] = beyond
+        state[4] += 1
 
 
 @compiled
@@ -123,7 +122,11 @@ def holds(levels, level):
 def row(k, step, state, gaps, begin, order, windows, levels, runs, ends, places, costs, out):
     """Write the medians of the cells of target ``k``; alerts lie in ``order`` by the stops that sell them."""
     n, words, values = ends.size, (ends.size + WORD - 1) // WORD, places[1]
-    bits, counts, groups = np.zeros(words, np.uint64), np.zeros(words, np.int64), np.zeros(words // GROUP + 1, np.int64)
+    bits, counts, groups = (
+        np.zeros(words, np.uint64),
+        np.zeros(words, np.int64),
+        np.zeros(words // GROUP + 1, np.int64),
+    )
     stopped, sold, opened, lowest, highest, x = n, 0, 0, n, -1, 0
     odd, tp_q, unsure = n % 2, levels.tp_q[k], holds(levels.tp_unsure, k)
     for m in range(levels.sl.size):
@@ -138,7 +141,10 @@ def row(k, step, state, gaps, begin, order, windows, levels, runs, ends, places,
             x += 1
         stopped = n - x
         sl_q, gap = levels.sl_q[m], gaps[m]
-        under, upto = 0, opened  # open ends below the stop's return and up to the target's: a time limit can sell there
+        under, upto = (
+            0,
+            opened,
+        )  # open ends below the stop's return and up to the target's: a time limit can sell there
         if opened and values[lowest] < sl_q:
             under = rank(bits, counts, groups, first_of(values, sl_q))
         if opened and values[highest] > tp_q:
@@ -169,7 +175,7 @@ def row(k, step, state, gaps, begin, order, windows, levels, runs, ends, places,
 def stripe(k0, k1, step, windows, levels, runs, ends, places, costs, out):
     """Write the medians of the cells of targets ``k0`` to ``k1``."""
     n, stops = ends.size, levels.sl.size
-    state, gaps, order = np.zeros((n, 3), np.int64), np.zeros(stops, np.int64), np.empty(n, np.int64)
+    state, gaps, order = (np.zeros((n, 5), np.int64), np.zeros(stops, np.int64), np.empty(n, np.int64))
     for k in range(k0, k1):
         begin = np.zeros(stops + 2, np.int64)
         for a in range(n):
@@ -184,18 +190,18 @@ def stripe(k0, k1, step, windows, levels, runs, ends, places, costs, out):
         row(k, step, state, gaps, begin, order, windows, levels, runs, ends, places, costs, out[k])
 
 
-@compiled_parallel
-def medians_of(windows, step, levels, runs, ends, places, costs, height, out):
-    """Write the medians of planes into ``out`` TALLY[D, K, M].
+@compiled
+def medians_of(windows, step, levels, runs, ends, places, costs, height, out, first, last):
+    """Write the medians of some stripes of planes into ``out`` TALLY[D, K, M].
 
     ``ends`` int64[D, A]: each alert's exit where no level is reached before; ``places`` int64[D, 2, A]: the place of
-    each alert in the order of those returns, and the returns in that order; ``height``: targets that one thread takes
-    at once. Targets fill gaps at their level. O(alerts + stops) a target, and O(alerts) in a cell of which more than
-    half the alerts were stopped at gaps.
+    each alert in the order of those returns, and the returns in that order; ``height``: targets in a stripe. Targets
+    fill gaps at their level. O(alerts + stops) a target, and O(alerts) in a cell of which more than half the alerts
+    were stopped at gaps.
     """
     targets = levels.tp.size
     stripes = (targets + height - 1) // height
-    for job in prange(ends.shape[0] * stripes):
+    for job in range(first, last):
         d, k0 = job // stripes, job % stripes * height
         k1 = min(targets, k0 + height)
         stripe(k0, k1, step, windows, levels, runs, ends[d], places[d], costs, out[d])

@@ -65,7 +65,8 @@ def sold(price, entry, costs):
 def fits(bars, entry, costs):
     """Return whether every exit of a window can be written as one integer."""
     highest = max(entry.price, greatest(bars.high.view(np.int64), 0, bars.high.size))
-    within = sold(highest, entry, costs) < BIAS and sold(0.0, entry, costs) > -(2**30)
+    most, worst = net_return(highest, entry.price, costs), net_return(0.0, entry.price, costs)
+    within = np.rint(most * 1e6) < BIAS and np.rint(worst * 1e6) > -(2**30)
     return within and bars.ts.size < MOST_CANDLES
 
 
@@ -75,13 +76,13 @@ def targets(index, a, entry, tp, at_open, costs, out):
     i, e = index.high_at[a], index.high_at[a + 1]
     for k in range(tp.size):
         level = entry.price * tp[k]
-        while i < e and index.high[i].price < level:
+        while i < e and index.high[i]["price"] < level:
             i += 1
         out[k] = NEVER_KEY
         if i < e:
-            early = index.high[i].open >= level
-            price = index.high[i].open if early and at_open else level
-            out[k] = packed(index.high[i].bar, TARGET_OPEN if early else TARGET, sold(price, entry, costs))
+            early = index.high[i]["open"] >= level
+            price = index.high[i]["open"] if early and at_open else level
+            out[k] = packed(index.high[i]["bar"], TARGET_OPEN if early else TARGET, sold(price, entry, costs))
 
 
 @compiled
@@ -90,13 +91,13 @@ def stops(index, a, entry, sl, costs, out):
     i, e = index.low_at[a], index.low_at[a + 1]
     for m in range(sl.size):
         level = entry.price * sl[m]
-        while i < e and index.low[i].price > level:
+        while i < e and index.low[i]["price"] > level:
             i += 1
         out[m] = NEVER_KEY
         if i < e:
-            early = index.low[i].open <= level
-            price = index.low[i].open if early else level
-            out[m] = packed(index.low[i].bar, STOP_OPEN if early else STOP_KNOWN, sold(price, entry, costs))
+            early = index.low[i]["open"] <= level
+            price = index.low[i]["open"] if early else level
+            out[m] = packed(index.low[i]["bar"], STOP_OPEN if early else STOP_KNOWN, sold(price, entry, costs))
 
 
 @compiled
@@ -122,19 +123,19 @@ def trails(index, a, entry, pct, costs, out, clean):
     i, e = index.fall_at[a], index.fall_at[a + 1]
     for w in range(pct.size):
         keep = 1.0 - pct[w]
-        while i < e and index.fall[i].price > index.fall[i].peak * keep:
+        while i < e and index.fall[i]["price"] > index.fall[i]["peak"] * keep:
             i += 1
         out[w], clean[w] = NEVER_KEY, True
         if i < e:
             record = index.fall[i]
-            peak, event, price = record.before, STOP_OPEN, record.open
-            if not record.open <= peak * keep:
-                peak = record.open if record.open > peak else peak
+            peak, event, price = record["before"], STOP_OPEN, record["open"]
+            if not record["open"] <= peak * keep:
+                peak = record["open"] if record["open"] > peak else peak
                 event, price = STOP_KNOWN, peak * keep
-                clean[w] = record.peak * keep == price
-                if record.price > price:
-                    event, price = STOP_RAISED, record.peak * keep
-            out[w] = packed(record.bar, event, sold(price, entry, costs))
+                clean[w] = record["peak"] * keep == price
+                if record["price"] > price:
+                    event, price = STOP_RAISED, record["peak"] * keep
+            out[w] = packed(record["bar"], event, sold(price, entry, costs))
 
 
 @compiled

@@ -12,7 +12,7 @@ import numpy as np
 from . import packed as p
 from .arrays import Floats, Ints, column
 from .exits import net_return
-from .jit import compiled, compiled_parallel, prange
+from .jit import compiled, share
 from .walk import entry_of
 
 RUN = np.dtype([("end", "i8"), ("at", "i8"), ("ret_q", "i8")])
@@ -97,37 +97,45 @@ def add_run(runs, n, end, bar, event, ret_q):
     return n
 
 
-@compiled_parallel
-def runs_of(windows, step, index, levels, costs):
+def runs_of(windows, step, index, levels, costs) -> Runs:
     """Return the ``Runs`` of every window; O(records * log levels)."""
+    tp_at, sl_at = (column(2 * index.high_at, np.int64), column(2 * index.low_at, np.int64))
     n = windows.first.size
-    tp_at, sl_at = 2 * index.high_at, 2 * index.low_at
-    tp, sl = np.empty(tp_at[n], RUN), np.empty(sl_at[n], RUN)
-    tp_n, sl_n = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    found = Runs(
+        tp_at, np.zeros(n, np.int64), np.empty(tp_at[n], RUN), sl_at, np.zeros(n, np.int64), np.empty(sl_at[n], RUN)
+    )
+    share(find_runs, n, windows, step, index, levels, costs, *found)
+    return Runs(*(column(part, part.dtype) for part in found))
+
+
+@compiled
+def find_runs(windows, step, index, levels, costs, tp_at, tp_n, tp, sl_at, sl_n, sl, first, last):
+    """Write the ``Runs`` of windows ``first`` to ``last`` into their columns."""
     targets = levels.tp.reshape(levels.tp.size)
-    for a in prange(n):
+    for a in range(first, last):
         entry = entry_of(windows, a, step)
         some, found = tp[tp_at[a] : tp_at[a + 1]], 0
         for i in range(index.high_at[a], index.high_at[a + 1]):
             record, begin = index.high[i], some[found - 1]["end"] if found else 0
             opened = begin
-            if record.open >= entry.price:
-                opened = beyond(targets, begin, entry.price, record.open)
-                found = add_run(some, found, opened, record.bar, p.TARGET_OPEN, p.sold(record.open, entry, costs))
-            found = add_run(some, found, beyond(targets, opened, entry.price, record.price), record.bar, p.TARGET, 0)
+            if record["open"] >= entry.price:
+                opened = beyond(targets, begin, entry.price, record["open"])
+                found = add_run(some, found, opened, record["bar"], p.TARGET_OPEN, p.sold(record["open"], entry, costs))
+            found = add_run(
+                some, found, beyond(targets, opened, entry.price, record["price"]), record["bar"], p.TARGET, 0
+            )
         tp_n[a] = found
         some, found = sl[sl_at[a] : sl_at[a + 1]], 0
         for i in range(index.low_at[a], index.low_at[a + 1]):
             record, begin = index.low[i], some[found - 1]["end"] if found else 0
             opened = begin
-            if record.open <= entry.price:
-                opened = beneath(levels.sl, begin, entry.price, record.open)
-                found = add_run(some, found, opened, record.bar, p.STOP_OPEN, p.sold(record.open, entry, costs))
+            if record["open"] <= entry.price:
+                opened = beneath(levels.sl, begin, entry.price, record["open"])
+                found = add_run(some, found, opened, record["bar"], p.STOP_OPEN, p.sold(record["open"], entry, costs))
             found = add_run(
-                some, found, beneath(levels.sl, opened, entry.price, record.price), record.bar, p.STOP_KNOWN, 0
+                some, found, beneath(levels.sl, opened, entry.price, record["price"]), record["bar"], p.STOP_KNOWN, 0
             )
         sl_n[a] = found
-    return Runs(tp_at, tp_n, tp, sl_at, sl_n, sl)
 
 
 @compiled

@@ -12,7 +12,7 @@ import numpy as np
 
 from .arrays import Ints, Windows, column
 from .exits import levels
-from .jit import compiled, compiled_parallel, prange
+from .jit import compiled, share
 from .walk import entry_of, first_at, greatest, least, starting, window_of
 
 SPAN = 32  # candles asked at once whether one of them is a record
@@ -49,15 +49,16 @@ def index_all(candles, windows) -> Index:
     n, longest = windows.first.size, int((windows.last - windows.first).max(initial=1))
     rows = max(1, min(n, SCRATCH // ((2 * RECORD.itemsize + FALL.itemsize) * longest)))
     scratch = [np.empty((rows, longest), kind) for kind in (RECORD, RECORD, FALL)]
-    at, kept = np.zeros((3, n + 1), np.int64), [np.empty(0, part.dtype) for part in scratch]
+    at, kept = (np.zeros((3, n + 1), np.int64), [np.empty(0, part.dtype) for part in scratch])
     for s in range(0, n, rows):
         some = Windows(*(part[s : s + rows] for part in windows))
-        counts = climb_all(candles, some, *scratch)
-        e = s + counts.shape[1]
+        e = s + some.first.size
+        counts = np.zeros((3, e - s), np.int64)
+        share(climb_all, e - s, candles, some, *scratch, counts)
         at[:, s + 1 : e + 1] = at[:, s, None] + np.cumsum(counts, axis=1)
         for i in range(3):
             kept[i] = _with_room(kept[i], at[i, e], n / e)
-            pack(scratch[i], at[i, s : e + 1].copy(), kept[i])
+            share(pack, e - s, scratch[i], at[i, s : e + 1].copy(), kept[i])
     high, low, fall = (column(kept[i][: at[i, n]], kept[i].dtype) for i in range(3))
     return Index(column(at[0], np.int64), high, column(at[1], np.int64), low, column(at[2], np.int64), fall)
 
@@ -76,7 +77,7 @@ def climb(bars, entry, high, low, fall):
     """Write the records of one window into ``high``, ``low`` and ``fall``, and return how many of each."""
     high_bits, low_bits = bars.high.view(np.int64), bars.low.view(np.int64)
     n_high, n_low, n_fall = 0, 0, 0
-    peak, top, bottom = entry.price, np.nextafter(entry.price, 0.0), np.nextafter(entry.price, np.inf)
+    peak, top, bottom = (entry.price, np.nextafter(entry.price, 0.0), np.nextafter(entry.price, np.inf))
     deepest, bound = 1.0, _SLACK
     last_low, last_peak = np.inf, 0.0
     n, span, s = np.uint64(bars.high.size), np.uint64(SPAN), np.uint64(0)
@@ -102,7 +103,7 @@ def climb(bars, entry, high, low, fall):
                 bottom = l
             if l <= peak * bound and (l < last_low or peak > last_peak):
                 drop = fall[n_fall]
-                drop["bar"], drop["price"], drop["open"], drop["peak"], drop["before"] = k, l, o, peak, before
+                (drop["bar"], drop["price"], drop["open"], drop["peak"], drop["before"]) = k, l, o, peak, before
                 n_fall += 1
                 last_low, last_peak = l, peak
                 deepest = min(deepest, l / peak)
@@ -111,22 +112,20 @@ def climb(bars, entry, high, low, fall):
     return n_high, n_low, n_fall
 
 
-@compiled_parallel
-def climb_all(candles, windows, high, low, fall):
-    """Climb every window into its row of ``high``, ``low`` and ``fall``; return int64[3, A], how many of each."""
-    counts = np.zeros((3, windows.first.size), np.int64)
-    for a in prange(windows.first.size):
+@compiled
+def climb_all(candles, windows, high, low, fall, counts, first, last):
+    """Climb some windows, each into its row of ``high``, ``low`` and ``fall``; ``counts`` int64[3, A]: how many."""
+    for a in range(first, last):
         if windows.last[a] > windows.first[a]:
             bars = window_of(candles, windows, a)
             found = climb(bars, entry_of(windows, a, 0), high[a], low[a], fall[a])
             counts[0, a], counts[1, a], counts[2, a] = found
-    return counts
 
 
-@compiled_parallel
-def pack(rows, at, out):
-    """Write the first records of each row into ``out``, those of row a from ``at[a]`` to ``at[a + 1]``."""
-    for a in prange(at.size - 1):
+@compiled
+def pack(rows, at, out, first, last):
+    """Write the first records of some rows into ``out``, those of row a from ``at[a]`` to ``at[a + 1]``."""
+    for a in range(first, last):
         for i in range(at[a + 1] - at[a]):
             out[at[a] + i] = rows[a, i]
 
@@ -136,7 +135,7 @@ def reached(high, s, e, level):
     """Return the first of the records ``high[s:e]`` at or above ``level``, or ``e``; O(log records)."""
     while s < e:
         mid = (s + e) // 2
-        if high[mid].price >= level:
+        if high[mid]["price"] >= level:
             e = mid
         else:
             s = mid + 1
@@ -148,7 +147,7 @@ def sunk(low, s, e, level):
     """Return the first of the records ``low[s:e]`` at or below ``level``, or ``e``; O(log records)."""
     while s < e:
         mid = (s + e) // 2
-        if low[mid].price <= level:
+        if low[mid]["price"] <= level:
             e = mid
         else:
             s = mid + 1
@@ -165,14 +164,14 @@ def fallen(fall, s, e, keep):
     lo, hi = s, e
     while lo < hi:
         mid = (lo + hi) // 2
-        if fall[mid].price <= fall[mid].peak * keep:
+        if fall[mid]["price"] <= fall[mid]["peak"] * keep:
             hi = mid
         else:
             lo = mid + 1
     near = keep * _SLACK * _SLACK
-    while lo > s and fall[lo - 1].price <= fall[lo - 1].peak * near:
+    while lo > s and fall[lo - 1]["price"] <= fall[lo - 1]["peak"] * near:
         lo -= 1
-    while lo < e and fall[lo].price > fall[lo].peak * keep:
+    while lo < e and fall[lo]["price"] > fall[lo]["peak"] * keep:
         lo += 1
     return lo
 
@@ -183,11 +182,11 @@ def peak_before(index, a, price, bar):
     s, e = index.high_at[a], index.high_at[a + 1]
     while s < e:
         mid = (s + e) // 2
-        if index.high[mid].bar < bar:
+        if index.high[mid]["bar"] < bar:
             s = mid + 1
         else:
             e = mid
-    return max(price, index.high[s - 1].price) if s > index.high_at[a] else price
+    return max(price, index.high[s - 1]["price"]) if s > index.high_at[a] else price
 
 
 @compiled
@@ -202,14 +201,14 @@ def first_event(index, a, entry, policy, ts):
     rise = min(rise, at.be_trigger, at.activate if at.activate > entry.price else np.inf)
     i = reached(index.high, index.high_at[a], index.high_at[a + 1], rise)
     if i < index.high_at[a + 1]:
-        bar = min(bar, index.high[i].bar)
+        bar = min(bar, index.high[i]["bar"])
     i = sunk(index.low, index.low_at[a], index.low_at[a + 1], at.sl)
     if i < index.low_at[a + 1]:
-        bar = min(bar, index.low[i].bar)
+        bar = min(bar, index.low[i]["bar"])
     if at.activate <= entry.price:
         i = fallen(index.fall, index.fall_at[a], index.fall_at[a + 1], at.keep)
         if i < index.fall_at[a + 1]:
-            bar = min(bar, index.fall[i].bar)
+            bar = min(bar, index.fall[i]["bar"])
     return bar
 
 

@@ -16,12 +16,12 @@ from numba import get_num_threads
 from . import packed as p
 from .arrays import Policy, column
 from .bounds import NOTE
-from .jit import compiled, compiled_parallel, prange
+from .jit import compiled, share
 from .medians import medians_of
 from .runs import ends_from, exit_at, levels_of, runs_of, within
 from .search import TALLY
 from .staircase import index_all
-from .tables import CANDLE, Axes, fill_rows, outcome, part, parted, started
+from .tables import CANDLE, Axes, outcome, parted, partings_of, rows_of, started
 from .walk import entry_of, policy_of, window_of
 
 STRIPE = 8 * 2**20  # bytes of differences that one thread fills at once
@@ -56,7 +56,7 @@ def sell(sums, k0, k1, m0, m1, ret_q, stopped):
 @compiled
 def lay(sums, k0, levels, runs, a, entry, end, costs, rules):
     """Add alert ``a`` to a stripe that begins at target ``k0``; ``end``: its exit where no level is reached before."""
-    at, ret_q, stops, targets = end >> p.KEY, p.returned(end), levels.sl.size, levels.tp.size - k0
+    at, ret_q, stops, targets = (end >> p.KEY, p.returned(end), levels.sl.size, levels.tp.size - k0)
     tp, n_tp = runs.tp[runs.tp_at[a] : runs.tp_at[a + 1]], runs.tp_n[a]
     sl, n_sl = runs.sl[runs.sl_at[a] : runs.sl_at[a + 1]], runs.sl_n[a]
     m_end, k_end, i, j, cut = ends_from(sl, n_sl, levels, end, entry, costs), 0, 0, 0, 0
@@ -162,7 +162,7 @@ def unsettle(sums, k0, levels, runs, bars, start, a, partings, x, moved, time, p
                 found = parted(bars, start, whole, rules, costs, nothing)
                 worst, best, unsure = found[0], found[1], found[2]
             this = min(fixed, free, moved)
-            laid = min(p.latest(fixed), free) if this == fixed else this
+            laid = min(p.latest(fixed), free) if fixed == this != moved else this
             rectangle(sums, k - k0, k_to - k0, m, m_to, WORST, worst - p.returned(this))
             rectangle(sums, k - k0, k_to - k0, m, m_to, BEST, best - p.returned(laid))
             rectangle(sums, k - k0, k_to - k0, m, m_to, AMBIGUOUS, unsure - p.stopped(this) + p.stopped(laid))
@@ -186,23 +186,25 @@ def total(sums, k0, levels, trades, out):
             at_tp, at_sl = run[TARGETS], run[STOPS]
             all_q = run[SUM] + at_tp * tp_q + at_sl * sl_q
             gain_q = run[GAIN] + at_tp * max(tp_q, 0) + at_sl * max(sl_q, 0)
-            cell["trades"], cell["sum_q"], cell["gain_q"], cell["loss_q"] = trades, all_q, gain_q, gain_q - all_q
+            cell["trades"], cell["sum_q"], cell["gain_q"], cell["loss_q"] = (trades, all_q, gain_q, gain_q - all_q)
             cell["wins"] = run[WINS] + at_tp * np.int64(tp_q > 0) + at_sl * np.int64(sl_q > 0)
-            cell["stop_outs"], cell["ambiguous"] = run[STOPPED] + at_sl, run[TIES] + run[AMBIGUOUS]
-            cell["worst_q"], cell["best_q"] = all_q + run[WORST], all_q + run[BEST] + run[TIES] * (tp_q - sl_q)
+            cell["stop_outs"], cell["ambiguous"] = (run[STOPPED] + at_sl, run[TIES] + run[AMBIGUOUS])
+            cell["worst_q"], cell["best_q"] = (all_q + run[WORST], all_q + run[BEST] + run[TIES] * (tp_q - sl_q))
             cell["median_q"] = np.nan
 
 
-@compiled_parallel
-def planes(candles, windows, step, index, levels, runs, rows, partings, moving, time_ms, rules, costs, height, out):
-    """Write TALLY[N, D, K, M]: all cells, for every moving stop and time limit; ``height``: targets in a stripe."""
+@compiled
+def planes(
+    candles, windows, step, index, levels, runs, rows, partings, moving, time_ms, rules, costs, height, out, first, last
+):
+    """Write some stripes of TALLY[N, D, K, M]: every moving stop and time limit; ``height``: targets in a stripe."""
     times, targets, stops = rows.time.shape[0], levels.tp.size, levels.sl.size
     stripes = (targets + height - 1) // height
-    for job in prange(rows.moving.shape[0] * times * stripes):
-        v, d, k0 = job // stripes // times, job // stripes % times, job % stripes * height
+    for job in range(first, last):
+        v, d, k0 = (job // stripes // times, job // stripes % times, job % stripes * height)
         sums = np.zeros((min(height, targets - k0) + 1, stops + 1, 10), np.int64)
         for a in range(windows.first.size):
-            end, entry = min(rows.moving[v, a], rows.time[d, a]), entry_of(windows, a, step)
+            end, entry = (min(rows.moving[v, a], rows.time[d, a]), entry_of(windows, a, step))
             lay(sums, k0, levels, runs, a, entry, end, costs, rules)
             if end >> p.KEY & 7 == p.STOP_KNOWN and rows.clean[v, a]:
                 tie_end(sums, k0, levels, runs, a, entry, end, costs)
@@ -210,7 +212,7 @@ def planes(candles, windows, step, index, levels, runs, rows, partings, moving, 
             a = partings.alert[x]
             moved, time = rows.moving[v, a], rows.time[d, a]
             if moved < time:
-                bars, start = window_of(candles, windows, a), started(index, a, entry_of(windows, a, step), moved)
+                bars, start = (window_of(candles, windows, a), started(index, a, entry_of(windows, a, step), moved))
                 policy = policy_of(moving, v)
                 unsettle(
                     sums, k0, levels, runs, bars, start, a, partings, x, moved, time, policy, time_ms[d], rules, costs
@@ -231,17 +233,20 @@ def surface_all(candles, windows, step, sl, tp, moving, time_ms, rules, costs, m
     axes = Axes(nothing, nothing, moving.trail_pct if plain.all() else nothing, time_ms)
     index, levels = index_all(candles, windows), levels_of(sl, tp, costs)
     runs = runs_of(windows, step, index, levels, costs)
-    rows = fill_rows(candles, windows, step, index, axes, moving, rules, costs)
-    partings = part(candles, windows, step, index, rows, moving, rules, costs)
+    rows = rows_of(candles, windows, step, index, axes, moving, rules, costs)
+    partings = partings_of(candles, windows, step, index, rows, moving, rules, costs)
     out = np.empty((moving.sl.size, time_ms.size, tp.size, sl.size), TALLY)
-    share = -(-tp.size * moving.sl.size * time_ms.size // (4 * get_num_threads()))
-    height = max(1, min(STRIPE // (80 * (sl.size + 1)), share))
-    planes(candles, windows, step, index, levels, runs, rows, partings, moving, time_ms, rules, costs, height, out)
+    fair = -(-tp.size * moving.sl.size * time_ms.size // (4 * get_num_threads()))
+    height = max(1, min(STRIPE // (80 * (sl.size + 1)), fair))
+    stripes, market = -(-tp.size // height), (candles, windows, step)
+    made = (index, levels, runs, rows, partings, moving, time_ms, rules, costs)
+    share(planes, moving.sl.size * time_ms.size * stripes, *market, *made, height, out)
     for v in range(moving.sl.size if medians else 0):
         ends = np.minimum(rows.moving[v], rows.time)
         order = np.argsort(p.BIAS - (ends & p.RETURN), axis=1)
         places = np.empty((time_ms.size, 2, ends.shape[1]), np.int64)
         np.put_along_axis(places[:, 0], order, np.arange(ends.shape[1])[None], axis=1)
         places[:, 1] = np.take_along_axis(p.BIAS - (ends & p.RETURN), order, axis=1)
-        medians_of(windows, step, levels, runs, ends, places, costs, height, out[v])
+        given = (windows, step, levels, runs, ends, places, costs, height, out[v])
+        share(medians_of, time_ms.size * stripes, *given)
     return out

@@ -17,13 +17,12 @@ from . import packed as p
 from .arrays import NEVER, Floats, Ints, Policies, Windows, column
 from .bounds import NOTE, bracket
 from .exits import micro, net_return
-from .jit import compiled, compiled_parallel, prange
+from .jit import compiled, share
 from .search import TALLY
 from .staircase import index_all, peak_before
 from .walk import entry_of, no_blocks, policy_of, starting, window_of
 
 TILE = 64  # rows of targets and of time limits that stay in the processor's cache together
-CHUNK = 512  # trials that one thread takes at once
 CANDLE = p.KEY + 3  # where the candle begins in an exit
 NOTES = 16  # candles noted of a stop whose paths part
 _SUMS = ("left", "stops", "wins", "left_won", "best_left", "best_stops", "more_worst", "more_best", "more_ambiguous")
@@ -88,7 +87,7 @@ def axes_of(policies: Policies) -> tuple[Axes, Policies, np.ndarray]:
     code = np.zeros(trials, np.int64)
     for part in parts:  # one number for each combination, in the order of the parts
         values, rank = _distinct(part.astype(np.float64))
-        code = code * values.size + rank
+        code = _distinct(code * values.size + rank)[1].astype(np.int64)
     codes, ranks[2] = _distinct(code)
     first = np.empty(codes.size, np.int64)
     first[ranks[2][::-1]] = np.arange(trials)[::-1]
@@ -97,7 +96,7 @@ def axes_of(policies: Policies) -> tuple[Axes, Policies, np.ndarray]:
     parts = (np.zeros(n), none, none.astype(np.int64), *kept, np.full(n, NEVER))
     moving = Policies(*(column(part, part.dtype) for part in parts))
     plain = int((~late[first]).sum())
-    return Axes(column(-sl), column(targets), moving.trail_pct[:plain], column(limits, np.int64)), moving, ranks
+    return (Axes(column(-sl), column(targets), moving.trail_pct[:plain], column(limits, np.int64)), moving, ranks)
 
 
 def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -142,39 +141,42 @@ def vacant(table, words, firsts, word):
     return at
 
 
-@compiled_parallel
-def fill_rows(candles, windows, step, index, axes, moving, rules, costs):
+def rows_of(candles, windows, step, index, axes, moving, rules, costs) -> Rows:
     """Return the ``Rows`` of a block of windows, all of them OK."""
     n, stops = windows.first.size, moving.sl.size
-    sl, tp = np.empty((axes.sl.size, n), np.int64), np.empty((axes.tp.size, n), np.int64)
-    stop, time = np.empty((stops, n), np.int64), np.empty((axes.time_ms.size, n), np.int64)
-    clean = np.empty((stops, n), np.bool_)
-    for a in prange(n):
+    sl, tp, stop, time = (
+        np.empty((size, n), np.int64) for size in (axes.sl.size, axes.tp.size, stops, axes.time_ms.size)
+    )
+    found = Rows(sl, tp, stop, time, np.empty((stops, n), np.bool_))
+    share(fill_rows, n, candles, windows, step, index, axes, moving, rules, costs, *found)
+    return found
+
+
+@compiled
+def fill_rows(candles, windows, step, index, axes, moving, rules, costs, sl, tp, stop, time, clean, first, last):
+    """Write the exits of windows ``first`` to ``last`` into the columns of ``Rows``."""
+    for a in range(first, last):
         bars, entry = window_of(candles, windows, a), entry_of(windows, a, step)
         p.stops(index, a, entry, axes.sl, costs, sl[:, a])
         p.targets(index, a, entry, axes.tp, rules.tp_at_open, costs, tp[:, a])
         p.times(bars, entry, axes.time_ms, costs, time[:, a])
         p.trails(index, a, entry, axes.trail_pct, costs, stop[:, a], clean[:, a])
-        for v in range(axes.trail_pct.size, stops):
+        for v in range(axes.trail_pct.size, moving.sl.size):
             stop[v, a], clean[v, a] = p.moving(index, a, bars, entry, policy_of(moving, v), rules, costs)
-    return Rows(sl, tp, stop, time, clean)
+
+
+def partings_of(candles, windows, step, index, rows, moving, rules, costs) -> Partings:
+    """Return the ``Partings`` of a block of windows."""
+    row, alert = np.nonzero(~rows.clean)
+    alone, noted = (np.empty((alert.size, 4), np.int64), np.empty((alert.size, NOTES, 3), np.int64))
+    share(part, alert.size, candles, windows, step, index, rows, moving, rules, costs, row, alert, alone, noted)
+    return Partings(np.searchsorted(row, np.arange(moving.sl.size + 1)), alert, alone, noted)
 
 
 @compiled
-def doubtful(clean):
-    """Return (starts int64[N + 1], row int64[X], column int64[X]) of what is False in bool[N, B], row by row."""
-    starts, (row, at) = np.zeros(clean.shape[0] + 1, np.int64), np.nonzero(~clean)
-    for v in row:
-        starts[v + 1] += 1
-    return np.cumsum(starts), row, at
-
-
-@compiled_parallel
-def part(candles, windows, step, index, rows, moving, rules, costs):
-    """Return the ``Partings`` of a block of windows."""
-    starts, row, alert = doubtful(rows.clean)
-    alone, noted = np.empty((alert.size, 4), np.int64), np.empty((alert.size, NOTES, 3), np.int64)
-    for x in prange(alert.size):
+def part(candles, windows, step, index, rows, moving, rules, costs, row, alert, alone, noted, first, last):
+    """Write ``alone`` and ``noted`` of some ``Partings``, of which ``row`` and ``alert`` int64[X] are known."""
+    for x in range(first, last):
         a, v, notes = alert[x], row[x], np.zeros(NOTES, NOTE)
         for k in range(NOTES):
             notes[k]["bar"] = -1
@@ -185,55 +187,52 @@ def part(candles, windows, step, index, rows, moving, rules, costs):
         alone[x, 3] = min(found[3] + 1, bars.ts.size) << CANDLE
         for k in range(NOTES):
             noted[x, k, 0] = notes[k]["bar"]
-            noted[x, k, 1], noted[x, k, 2] = net(notes[k]["worst"], entry, costs), net(notes[k]["best"], entry, costs)
-    return Partings(starts, alert, alone, noted)
+            noted[x, k, 1] = net(notes[k]["worst"], entry, costs)
+            noted[x, k, 2] = net(notes[k]["best"], entry, costs)
 
 
-@compiled_parallel
-def add_up(candles, windows, step, index, rows, ranks, partings, policies, order, rules, costs, sums):
+@compiled
+def add_up(candles, windows, step, index, rows, ranks, partings, policies, order, rules, costs, sums, first, last):
     """Add a block of at most ``packed.TOGETHER`` alerts to ``sums`` SUMS[T]; ``ranks`` int32[4, T] as in ``axes_of``.
 
     Row t of both is policy ``order[t]``.
     """
     sl, tp, moving, time = rows.sl, rows.tp, rows.moving, rows.time
-    count, n = ranks.shape[1], np.uint64(sl.shape[1])
-    low = np.int64((1 << p.KEY) - 1)
-    for c in prange((count + CHUNK - 1) // CHUNK):
-        unnoted = np.empty(0, NOTE)
-        for t in range(c * CHUNK, min(count, c * CHUNK + CHUNK)):
-            i, j, v, d = ranks[0, t], ranks[1, t], ranks[2, t], ranks[3, t]
-            total, best, wins, won = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-            for a in range(n):
-                stop, free = min(sl[i, a], moving[v, a]), min(tp[j, a], time[d, a])
-                this, other = min(stop, free), min(p.latest(stop), free)
-                left = this & np.int64(p.RETURN)
-                total += this & low
-                best += other & low
-                wins += np.int64(left < p.BIAS)
-                won += left if left < p.BIAS else np.int64(0)
-            row = sums[t]
-            row["left"] += total & ((1 << p.STOP) - 1)  # stops are counted in the bits from STOP on
-            row["stops"] += total >> p.STOP
-            row["best_left"] += best & ((1 << p.STOP) - 1)
-            row["best_stops"] += best >> p.STOP
-            row["wins"] += wins
-            row["left_won"] += won
-            for x in range(partings.starts[v], partings.starts[v + 1]):
-                q = partings.alert[x]
-                moved, fixed, free = moving[v, q], sl[i, q], min(tp[j, q], time[d, q])
-                first = min(fixed, free)
-                if first >> CANDLE < moved >> CANDLE:
-                    continue
-                worst, most, unsure = outcome(partings, x, fixed, free)
-                if unsure < 0:
-                    bars, entry = window_of(candles, windows, q), entry_of(windows, q, step)
-                    there = started(index, q, entry, moved)
-                    found = parted(bars, there, policy_of(policies, order[t]), rules, costs, unnoted)
-                    worst, most, unsure = found[0], found[1], found[2]
-                this, other = min(first, moved), min(p.latest(min(fixed, moved)), free)
-                row["more_worst"] += worst - p.returned(this)
-                row["more_best"] += most - p.returned(other)
-                row["more_ambiguous"] += unsure - p.stopped(this) + p.stopped(other)
+    n, low, unnoted = (np.uint64(sl.shape[1]), np.int64((1 << p.KEY) - 1), np.empty(0, NOTE))
+    for t in range(first, last):
+        i, j, v, d = ranks[0, t], ranks[1, t], ranks[2, t], ranks[3, t]
+        total, best, wins, won = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+        for a in range(n):
+            stop, free = min(sl[i, a], moving[v, a]), min(tp[j, a], time[d, a])
+            this, other = min(stop, free), min(p.latest(stop), free)
+            left = this & np.int64(p.RETURN)
+            total += this & low
+            best += other & low
+            wins += np.int64(left < p.BIAS)
+            won += left if left < p.BIAS else np.int64(0)
+        row = sums[t]
+        row["left"] += total & ((1 << p.STOP) - 1)  # stops are counted in the bits from STOP on
+        row["stops"] += total >> p.STOP
+        row["best_left"] += best & ((1 << p.STOP) - 1)
+        row["best_stops"] += best >> p.STOP
+        row["wins"] += wins
+        row["left_won"] += won
+        for x in range(partings.starts[v], partings.starts[v + 1]):
+            q = partings.alert[x]
+            moved, fixed, free = moving[v, q], sl[i, q], min(tp[j, q], time[d, q])
+            met = min(fixed, free)
+            if met >> CANDLE < moved >> CANDLE:
+                continue
+            worst, most, unsure = outcome(partings, x, fixed, free)
+            if unsure < 0:
+                bars, entry = window_of(candles, windows, q), entry_of(windows, q, step)
+                there = started(index, q, entry, moved)
+                found = parted(bars, there, policy_of(policies, order[t]), rules, costs, unnoted)
+                worst, most, unsure = found[0], found[1], found[2]
+            this, other = min(met, moved), min(p.latest(min(fixed, moved)), free)
+            row["more_worst"] += worst - p.returned(this)
+            row["more_best"] += most - p.returned(other)
+            row["more_ambiguous"] += unsure - p.stopped(this) + p.stopped(other)
 
 
 @compiled
@@ -292,8 +291,9 @@ def tally_tables(candles, windows, step, policies, rules, costs, advance=lambda 
     """Return TALLY[T], without medians, of every policy on all windows.
 
     ``windows`` are all OK and all ``fits_all``; ``policies`` hold at most one target, which sells all; ``rules`` are
-    pessimistic. O(levels + records) an alert and one step a trade, measured at 0.2 to 0.3 ns on two threads; memory
-    for 256 alerts times the different levels, and 72 bytes a policy. ``advance`` is told how many alerts are done.
+    pessimistic and not legacy. O(levels + records) an alert and one step a trade, measured at 0.2 to 0.3 ns on two
+    threads where stops stand still; memory for 256 alerts times the different levels, and 72 bytes a policy.
+    ``advance`` is told how many alerts are done.
     """
     axes, moving, ranks = axes_of(policies)
     tiles = ranks[1] // TILE * (axes.time_ms.size // TILE + 1) + ranks[3] // TILE
@@ -301,10 +301,11 @@ def tally_tables(candles, windows, step, policies, rules, costs, advance=lambda 
     ranks, order = column(ranks[:, order], np.int32), column(order, np.int64)
     sums = np.zeros(order.size, SUMS)
     for some, index, rows in _blocks(candles, windows, step, axes, moving, rules, costs, advance):
-        partings = part(candles, some, step, index, rows, moving, rules, costs)
-        add_up(candles, some, step, index, rows, ranks, partings, policies, order, rules, costs, sums)
+        partings = partings_of(candles, some, step, index, rows, moving, rules, costs)
+        made = (index, rows, ranks, partings, policies, order, rules, costs, sums)
+        share(add_up, order.size, candles, some, step, *made)
     out, trades = np.empty(order.size, TALLY), windows.first.size
-    total, gain = trades * p.BIAS - sums["left"], sums["wins"] * p.BIAS - sums["left_won"]
+    total, gain = (trades * p.BIAS - sums["left"], sums["wins"] * p.BIAS - sums["left_won"])
     found = {
         "trades": trades,
         "wins": sums["wins"],
@@ -327,7 +328,7 @@ def returns_tables(candles, windows, step, policies, rules, costs):
     axes, moving, ranks = axes_of(policies)
     out, s = np.empty((ranks.shape[1], windows.first.size), np.int64), 0
     for some, _, rows in _blocks(candles, windows, step, axes, moving, rules, costs):
-        unpack(rows, column(ranks, np.int32), out[:, s : s + some.first.size])
+        share(unpack, ranks.shape[1], rows, column(ranks, np.int32), out[:, s : s + some.first.size])
         s += some.first.size
     return out
 
@@ -337,27 +338,31 @@ def _blocks(candles, windows, step, axes, moving, rules, costs, advance=lambda d
     for s in range(0, windows.first.size, p.TOGETHER):
         some = Windows(*(part[s : s + p.TOGETHER] for part in windows))
         index = index_all(candles, some)
-        yield some, index, fill_rows(candles, some, step, index, axes, moving, rules, costs)
+        yield (some, index, rows_of(candles, some, step, index, axes, moving, rules, costs))
         advance(s + some.first.size)
 
 
-@compiled_parallel
-def unpack(rows, ranks, out):
-    """Write the return of every trade of a block into ``out`` int64[T, B]."""
-    for t in prange(ranks.shape[1]):
+@compiled
+def unpack(rows, ranks, out, first, last):
+    """Write the return of every trade of some trials on a block into ``out`` int64[T, B]."""
+    for t in range(first, last):
         i, j, v, d = ranks[0, t], ranks[1, t], ranks[2, t], ranks[3, t]
         for a in range(out.shape[1]):
-            stop, free = min(rows.sl[i, a], rows.moving[v, a]), min(rows.tp[j, a], rows.time[d, a])
+            stop, free = (min(rows.sl[i, a], rows.moving[v, a]), min(rows.tp[j, a], rows.time[d, a]))
             out[t, a] = p.returned(min(stop, free))
 
 
-@compiled_parallel
 def fits_all(candles, windows, step, costs):
     """Return bool[A]: which windows' exits can be written as integers (``packed``); False where not OK."""
-    n = windows.first.size
-    out = np.zeros(n, np.bool_)
-    for a in prange(n):
+    out = np.zeros(windows.first.size, np.bool_)
+    share(ask_fits, out.size, candles, windows, step, costs, out)
+    return out
+
+
+@compiled
+def ask_fits(candles, windows, step, costs, out, first, last):
+    """Write whether windows ``first`` to ``last`` fit into ``out``."""
+    for a in range(first, last):
         if windows.last[a] > windows.first[a]:
             bars, entry = window_of(candles, windows, a), entry_of(windows, a, step)
             out[a] = p.fits(bars, entry, costs)
-    return out

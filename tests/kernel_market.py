@@ -33,7 +33,7 @@ from highwater.kernels.exits import FILL, TRADE, excursions, micro, net_return, 
 from highwater.kernels.jit import compiled
 from highwater.kernels.paths import PATH, TOUCH, first_activity, measure
 from highwater.kernels.walk import entry_of, no_blocks, policy_of, window_of
-from random_market import random_case, random_exits
+from random_market import exits_like, random_case, random_exits, saw_bars, tied_bars
 
 STEP = 60_000
 COMPILED = not numba.config.DISABLE_JIT  # pyright: ignore[reportAttributeAccessIssue]
@@ -220,6 +220,44 @@ def long_trades():
     lengths = (50, 64, 300, 1000, 3000) * 6 if COMPILED else (50, 64, 300) * 10
     cases = [long_case(seed, count) for seed, count in enumerate(lengths)]
     return cases, *opened(cases)
+
+
+def picked(struct, rows):
+    """Return the struct of the given rows of each array."""
+    return type(struct)(*(column(array[rows], array.dtype) for array in struct))
+
+
+def windows_of(walks):
+    """Return (candles, windows) of (bars, price, fresh), one window each over all of its bars."""
+    lengths = [len(bars) for bars, *_ in walks]
+    last = np.cumsum(lengths)
+    rows = []
+    for (bars, price, fresh), e in zip(walks, last.tolist(), strict=True):
+        end = bars[-1][0] + STEP
+        rows.append((e - len(bars), e, price, bars[0][0], end, end, True, fresh, OK, 0))
+    return candles_of([bar for bars, *_ in walks for bar in bars]), table(Windows, rows)
+
+
+@functools.cache
+def walks(name):
+    """Return (candles, windows), all OK, of a population: random, long, tied (levels exactly met) or saw."""
+    if name in ("random", "long"):
+        _, market, windows, _ = random_trades() if name == "random" else long_trades()
+        some = np.flatnonzero(windows.status == OK)
+        return market.candles, picked(windows, some[: 2500 if COMPILED else 40])
+    rng, made = random.Random(name), []
+    for _ in range({"tied": 2500, "saw": 600}[name] if COMPILED else 40):
+        price, fresh = rng.choice([1e-12, 2.0**-20, 0.1, 1.0, 3.7, 100.0, 1e12]), rng.random() < 0.5
+        made.append(
+            (tied_bars(rng, price, fresh, STEP) if name == "tied" else saw_bars(rng, price, STEP), price, fresh)
+        )
+    return windows_of(made)
+
+
+def policies_like(kind, count, step=STEP):
+    """Return ``Policies`` of ``exits_like``, drawn the same way each time."""
+    rng = random.Random(kind)
+    return policies_of([exits_like(kind, rng, step) for _ in range(count)])
 
 
 def flag_names(bits):

@@ -1,8 +1,11 @@
 """Seeded random trades on a coarse price grid, where touches, ties, gaps through levels and holes are frequent."""
 
+import math
 import random
 
 MODES = ("next_open", "next_high", "bar_close", "alert_price")
+STOPS, TARGETS = (0.5, 0.75, 0.8, 0.9, 0.95, 0.97), (1.05, 1.1, 1.2, 1.25, 1.5, 2.0, 3.0)
+WIDTHS, OFFSETS = (0.05, 0.1, 0.25, 0.5), (0.0, 0.05, -0.1, -0.25)
 
 
 def random_case(seed):
@@ -94,4 +97,64 @@ def random_exits(rng, interval_ms):
         exits["time_ms"] = rng.choice([1, 2, 5, 12]) * interval_ms - rng.choice([0, 0, 1])
     if rng.random() < 0.5:
         exits["tp_gap_fill"] = rng.choice(["open", "level"])
+    return exits
+
+
+def tied_bars(rng, price, fresh, step):
+    """Return 1 to 40 valid bars whose prices are levels of a trade entered at ``price``, or the floats beside them."""
+    ladder = [price, *(price * m for m in STOPS + TARGETS), *(price * (1.0 + offset) for offset in OFFSETS)]
+    ladder += [price * m * (1.0 - width) for m in (1.0, *TARGETS) for width in WIDTHS]
+    ladder = sorted({math.nextafter(x, rng.choice([0.0, x, x, x, math.inf])) for x in ladder})
+    last, still, ts, bars = len(ladder) - 1, rng.random() < 0.05, 0, []
+    close = ladder.index(price) if price in ladder else last // 2
+    for i in range(rng.choice([1, 2, 3, 5, 10, 20, 40])):
+        if still:
+            bars.append((ts, price, price, price, price, 1.0))
+        else:
+            near, width = [min(last, max(0, close + rng.choice([0] * 6 + [-1, 1, -9, 9])))], rng.choice([3, 6, 25])
+            near += [min(last, max(0, near[0] + rng.randint(-width, width))) for _ in range(rng.choice([0, 1, 1, 3]))]
+            close = rng.choice(near)
+            o, h, l = price if fresh and i == 0 else ladder[near[0]], ladder[max(near)], ladder[min(near)]
+            bars.append((ts, o, max(o, h), min(o, l), ladder[close], 1.0))
+        ts += step * rng.choice([1] * 9 + [2, 7])
+    return bars
+
+
+def saw_bars(rng, price, step):
+    """Return 5 to 60 valid bars whose lows fall back from ever new highs by about 5 or 10 %."""
+    width, peak, open_, ts, bars = rng.choice(WIDTHS[:2]), price, price, 0, []
+    keep = 1.0 - width
+    for _ in range(rng.randint(5, 60)):
+        known = max(peak, open_)
+        high = known * (1.0 + rng.choice([0.0, 0.2, 0.5, 1.0, 1.0]) * width * rng.random())
+        low = rng.choice([known * keep, 0.5 * price]) if rng.random() < 0.03 else None
+        low = low or keep * (known + (high - known) * rng.random())
+        close = max(low, min(high, high * keep * (1.0 + width * rng.random() ** 2)))
+        bars.append((ts, open_, high, min(open_, low), close, 1.0))
+        open_ = close * (1.0 + rng.choice([0.0] * 12 + [0.5, -0.1, -0.5]) * width)
+        peak = high
+        ts += step * rng.choice([1] * 15 + [3])
+    return bars
+
+
+def exits_like(kind, rng, step):
+    """Return an exit rule of at most one target: ``kind`` fixed, trail, late, breakeven, both or none of the stops."""
+
+    def some(values, low, high):
+        return rng.choice(values) if rng.random() < 0.7 else round(rng.uniform(low, high), 2)
+
+    exits = {}
+    if rng.random() < 0.6:
+        exits["sl"] = some(STOPS, 0.3, 0.99)
+    if rng.random() < 0.6:
+        exits["tp"] = [{"mult": some(TARGETS, 1.01, 3.0)}]
+    if rng.random() < 0.3 or kind == "none":
+        exits["time_ms"] = rng.choice([1, 2, 3, 5, 12, 30, 200]) * step - rng.choice([0, 0, 1])
+    if kind in ("trail", "late", "both"):
+        exits["trail"] = {"pct": some(WIDTHS, 0.02, 0.6)}
+        if kind == "late" or (kind == "both" and rng.random() < 0.5):
+            exits["trail"]["activate"] = some(TARGETS, 1.01, 2.5)
+    if kind in ("breakeven", "both"):
+        trigger = some(TARGETS, 1.02, 2.5)
+        exits["breakeven"] = {"trigger": trigger, "offset": rng.choice([*OFFSETS, (trigger - 1) / 2])}
     return exits

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import platformdirs
 import pytest
 from highwater.kernels import jit
@@ -80,6 +81,28 @@ def test_every_signature_is_compiled_with_prange_alone():
 
     assert first == second
     assert second.prange and not second.numpy
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 1000])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_loop_is_shared_out_whole(count, workers):
+    done = np.zeros(count, int)
+
+    def kernel(done, first, last):
+        done[first:last] += 1
+
+    with jit.threads(workers):
+        jit.share(kernel, count, done)
+
+    assert [1] * count == done.tolist()
+
+
+def test_an_error_in_a_part_of_a_loop_is_raised():
+    def kernel(first, last):
+        raise KeyError(first)
+
+    with jit.threads(2), pytest.raises(KeyError):
+        jit.share(kernel, 100)
 
 
 @pytest.mark.parametrize(("count", "yielded"), [(1, 1), (2, 2), (None, 3), (99, 3)])
