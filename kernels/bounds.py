@@ -14,7 +14,7 @@ from .exits import levels, net_return, quiet_below, stop_at
 from .jit import compiled, compiled_parallel, prange
 from .walk import entry_of, first_at, next_event, no_blocks, window_of
 
-NOTE = np.dtype([("bar", "i8"), ("worst", "f8"), ("best", "f8")])
+NOTE = np.dtype([("bar", "i8"), ("worst", "f8"), ("best", "f8"), ("own", "f8"), ("turn", "f8")])
 BOUND = np.dtype([("worst", "f8"), ("best", "f8"), ("n_ambiguous", "i8"), ("first_ambiguous", "i8")])
 
 
@@ -64,7 +64,8 @@ def bracket(bars, entry, policy, rules, notes, blocks):
     """Return the ``Bounds`` of one trade, whatever ``rules.intrabar`` says; arguments as for ``exits.simulate``.
 
     ``notes`` is a NOTE array (may be empty) that takes, while there is room, every candle in which the trade could
-    have ended by a stop, with the worst and best fill price up to then.
+    have ended by a stop: the worst and best fill price up to then, the lowest in that candle (``own``), and how high
+    the price had to rise in it before (``turn``, 0: not at all).
     """
     at = levels(entry.price, policy)
     due = first_at(bars.ts, entry.ts + policy.time_ms)
@@ -101,7 +102,7 @@ def bracket(bars, entry, policy, rules, notes, blocks):
                 peak, stop = o, stop_at(o, at)
         high_way = fill_up_to(held, entry.price, policy, h, False)
         if l <= raised:
-            sold_high = high_way.acc + high_way.left * raised
+            sold_high, turn = high_way.acc + high_way.left * raised, 0.0
             if l <= stop:
                 sold_low = held.acc + held.left * stop
             else:
@@ -113,6 +114,7 @@ def bracket(bars, entry, policy, rules, notes, blocks):
             if noted < notes.size:
                 note = notes[noted]
                 note["bar"], note["worst"], note["best"] = i, worst / 10000, best / 10000
+                note["own"], note["turn"] = sold_low / 10000, turn
                 noted += 1
             survives = l > stop and c > raised
             if lo < hi or (survives and high_way.left):

@@ -8,6 +8,7 @@ kernel source: a changed kernel looks in a new folder and finds nothing stale th
 # pyright: reportAttributeAccessIssue=false
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -53,7 +54,9 @@ def cache_folder() -> Path | None:
         return None
     found = folder.stat()
     if os.name == "posix" and (found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-        raise PermissionError(f"{folder}: others may write compiled code here; chmod 700 it or remove it")
+        raise PermissionError(
+            errno.EPERM, "others may write compiled code here; chmod 700 it or remove it", str(folder)
+        )
     return folder / kernels_digest()[:16] if os.access(folder, os.W_OK) else None
 
 

@@ -153,7 +153,7 @@ def unsettle(sums, k0, levels, runs, bars, start, a, partings, x, moved, time, p
         while m < stops:
             m_to = m + 1 if m < m_each else stops
             fixed = exit_at(sl, n_sl, levels.sl, m, True, start, costs)
-            worst, best, unsure = outcome(partings, x, fixed, free)
+            worst, best, unsure = outcome(partings, x, fixed, free, start.price * flat[k])
             if unsure < 0:
                 whole = Policy(
                     levels.sl[m], levels.tp[k], levels.frac_bps, policy.be_trigger, policy.be_offset,
@@ -241,7 +241,7 @@ def surface_all(candles, windows, step, sl, tp, moving, time_ms, rules, costs, m
     stripes, market = -(-tp.size // height), (candles, windows, step)
     made = (index, levels, runs, rows, partings, moving, time_ms, rules, costs)
     share(planes, moving.sl.size * time_ms.size * stripes, *market, *made, height, out)
-    for v in range(moving.sl.size if medians else 0):
+    for v in range(moving.sl.size if medians and windows.first.size else 0):
         ends = np.minimum(rows.moving[v], rows.time)
         order = np.argsort(p.BIAS - (ends & p.RETURN), axis=1)
         places = np.empty((time_ms.size, 2, ends.shape[1]), np.int64)

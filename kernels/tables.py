@@ -60,14 +60,16 @@ class Partings(NamedTuple):
 
     Row v of ``Rows.moving`` owns the entries ``starts[v]`` to ``starts[v + 1]``, int64[N + 1]. Of each: ``alert``
     int64[X]; ``alone`` int64[X, 4], what the stop alone can come to: its worst and best ``ret_q``, whether they are
-    ambiguous, and the exit that every path is over before; ``noted`` int64[X, NOTES, 3], each candle in which a path
-    can end (-1: no more), with the worst and the best ``ret_q`` up to then.
+    ambiguous, and the exit that every path is over before; ``noted`` int64[X, NOTES, 4], each candle in which a path
+    can end (-1: no more), with the worst and the best ``ret_q`` up to then and the lowest of that candle; ``turn``
+    float64[X, NOTES], the price that is reached before that lowest.
     """
 
     starts: Ints
     alert: Ints
     alone: Ints
     noted: Ints
+    turn: Floats
 
 
 def axes_of(policies: Policies) -> tuple[Axes, Policies, np.ndarray]:
@@ -168,14 +170,17 @@ def fill_rows(candles, windows, step, index, axes, moving, rules, costs, sl, tp,
 def partings_of(candles, windows, step, index, rows, moving, rules, costs) -> Partings:
     """Return the ``Partings`` of a block of windows."""
     row, alert = np.nonzero(~rows.clean)
-    alone, noted = (np.empty((alert.size, 4), np.int64), np.empty((alert.size, NOTES, 3), np.int64))
-    share(part, alert.size, candles, windows, step, index, rows, moving, rules, costs, row, alert, alone, noted)
-    return Partings(np.searchsorted(row, np.arange(moving.sl.size + 1)), alert, alone, noted)
+    alone, noted = np.empty((alert.size, 4), np.int64), np.empty((alert.size, NOTES, 4), np.int64)
+    found = Partings(
+        np.searchsorted(row, np.arange(moving.sl.size + 1)), alert, alone, noted, np.empty(noted.shape[:2])
+    )
+    share(part, alert.size, candles, windows, step, index, rows, moving, rules, costs, row, *found[1:])
+    return found
 
 
 @compiled
-def part(candles, windows, step, index, rows, moving, rules, costs, row, alert, alone, noted, first, last):
-    """Write ``alone`` and ``noted`` of some ``Partings``, of which ``row`` and ``alert`` int64[X] are known."""
+def part(candles, windows, step, index, rows, moving, rules, costs, row, alert, alone, noted, turn, first, last):
+    """Write ``alone``, ``noted`` and ``turn`` of some ``Partings``; ``row`` int64[X] is the moving stop of each."""
     for x in range(first, last):
         a, v, notes = alert[x], row[x], np.zeros(NOTES, NOTE)
         for k in range(NOTES):
@@ -186,13 +191,16 @@ def part(candles, windows, step, index, rows, moving, rules, costs, row, alert, 
         alone[x, 0], alone[x, 1], alone[x, 2] = found[0], found[1], found[2]
         alone[x, 3] = min(found[3] + 1, bars.ts.size) << CANDLE
         for k in range(NOTES):
-            noted[x, k, 0] = notes[k]["bar"]
+            noted[x, k, 0], turn[x, k] = notes[k]["bar"], notes[k]["turn"]
             noted[x, k, 1] = net(notes[k]["worst"], entry, costs)
             noted[x, k, 2] = net(notes[k]["best"], entry, costs)
+            noted[x, k, 3] = net(notes[k]["own"], entry, costs)
 
 
 @compiled
-def add_up(candles, windows, step, index, rows, ranks, partings, policies, order, rules, costs, sums, first, last):
+def add_up(
+    candles, windows, step, index, rows, ranks, partings, policies, order, targets, rules, costs, sums, first, last
+):
     """Add a block of at most ``packed.TOGETHER`` alerts to ``sums`` SUMS[T]; ``ranks`` int32[4, T] as in ``axes_of``.
 
     Row t of both is policy ``order[t]``.
@@ -223,7 +231,7 @@ def add_up(candles, windows, step, index, rows, ranks, partings, policies, order
             met = min(fixed, free)
             if met >> CANDLE < moved >> CANDLE:
                 continue
-            worst, most, unsure = outcome(partings, x, fixed, free)
+            worst, most, unsure = outcome(partings, x, fixed, free, windows.price[q] * targets[j])
             if unsure < 0:
                 bars, entry = window_of(candles, windows, q), entry_of(windows, q, step)
                 there = started(index, q, entry, moved)
@@ -236,34 +244,34 @@ def add_up(candles, windows, step, index, rows, ranks, partings, policies, order
 
 
 @compiled
-def outcome(partings, x, fixed, free):
+def outcome(partings, x, fixed, free, level):
     """Return (worst, best, whether they are ambiguous) of a trade whose moving stop parts at entry ``x``.
 
-    ``fixed`` is the exit of its stop loss, ``free`` that of its target or time limit; neither comes before the parting.
-    What the stop alone can come to holds for a trade that is over only when its last path is, and one that ends between
-    two of the candles noted adds its own end. The few that end in such a candle, or in the last one, must be walked:
-    ambiguous is -1.
+    ``fixed`` is the exit of its stop loss, ``free`` that of its target (at price ``level``) or time limit; neither is
+    before the parting. What the stop alone can come to holds for a trade that is over only when its last path is. One
+    that ends at an open, or between two of the candles noted, adds its own end; one that is sold at its target in such
+    a candle, that or the lowest of the candle. The few others must be walked: ambiguous is -1.
     """
     first = min(fixed, free)
     if first >= partings.alone[x, 3]:
         return partings.alone[x, 0], partings.alone[x, 1], partings.alone[x, 2]
-    k = noted_before(partings.noted, x, first >> CANDLE)
-    if k < 0 or (first >> CANDLE) + 1 == partings.alone[x, 3] >> CANDLE:
+    bar, event, k = first >> CANDLE, first >> p.KEY & 7, 0
+    while k < NOTES and 0 <= partings.noted[x, k, 0] < bar:
+        k += 1
+    if k == NOTES:
         return np.int64(0), np.int64(0), np.int64(-1)
-    worst = min(partings.noted[x, k, 1], p.returned(first))
-    best = max(partings.noted[x, k, 2], p.returned(min(p.latest(fixed), free)))
-    return worst, best, np.int64(1)
-
-
-@compiled
-def noted_before(noted, x, bar):
-    """Return the last note of entry ``x`` before candle ``bar``; -1 where ``bar`` itself is noted or notes ran out."""
-    for k in range(NOTES):
-        if noted[x, k, 0] == bar:
-            return -1
-        if noted[x, k, 0] < 0 or noted[x, k, 0] > bar:
-            return k - 1
-    return -1
+    here = partings.noted[x, k, 0] == bar
+    if event in (p.TIME_UP, p.STOP_OPEN, p.TARGET_OPEN) or not (here or bar + 1 == partings.alone[x, 3] >> CANDLE):
+        worst, best, unsure = p.returned(first), p.returned(min(p.latest(fixed), free)), np.int64(k > 0)
+    elif here and event == p.TARGET and fixed >> CANDLE > bar:
+        worst, best, unsure = p.returned(free), p.returned(free), np.int64(k > 0 or level > partings.turn[x, k])
+        if level > partings.turn[x, k]:
+            worst, best = min(worst, partings.noted[x, k, 3]), max(best, partings.noted[x, k, 3])
+    else:
+        return np.int64(0), np.int64(0), np.int64(-1)
+    if k:
+        worst, best = min(worst, partings.noted[x, k - 1, 1]), max(best, partings.noted[x, k - 1, 2])
+    return worst, best, unsure
 
 
 @compiled
@@ -302,7 +310,7 @@ def tally_tables(candles, windows, step, policies, rules, costs, advance=lambda 
     sums = np.zeros(order.size, SUMS)
     for some, index, rows in _blocks(candles, windows, step, axes, moving, rules, costs, advance):
         partings = partings_of(candles, some, step, index, rows, moving, rules, costs)
-        made = (index, rows, ranks, partings, policies, order, rules, costs, sums)
+        made = (index, rows, ranks, partings, policies, order, axes.tp, rules, costs, sums)
         share(add_up, order.size, candles, some, step, *made)
     out, trades = np.empty(order.size, TALLY), windows.first.size
     total, gain = (trades * p.BIAS - sums["left"], sums["wins"] * p.BIAS - sums["left_won"])

@@ -192,12 +192,11 @@ def both(made, policies):
     return sums(made, policies).tobytes(), returns_tables(*made, STEP, policies, *RULES[0]).tobytes()
 
 
-def test_many_tiles_and_chunks():
+def test_many_tiles():
     policies = many()
     axes = axes_of(policies)[0]
 
     assert not COMPILED or min(axes.tp.size, axes.time_ms.size) > tables.TILE
-    assert not COMPILED or policies.sl.size > 2 * tables.CHUNK
     assert_as_walked(*saws(300 if COMPILED else 9), policies, *RULES[0])
 
 
