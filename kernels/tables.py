@@ -62,7 +62,8 @@ class Partings(NamedTuple):
     int64[X]; ``alone`` int64[X, 4], what the stop alone can come to: its worst and best ``ret_q``, whether they are
     ambiguous, and the exit that every path is over before; ``noted`` int64[X, NOTES, 4], each candle in which a path
     can end (-1: no more), with the worst and the best ``ret_q`` up to then and the lowest of that candle; ``turn``
-    float64[X, NOTES], the price that is reached before that lowest.
+    float64[X, NOTES], the price that is reached before that lowest. ``more`` int64[X, 4]: what those three of ``alone``
+    differ by from the stop's pessimistic exit, its best exit and a stop that is sure; and where its candle begins.
     """
 
     starts: Ints
@@ -70,6 +71,7 @@ class Partings(NamedTuple):
     alone: Ints
     noted: Ints
     turn: Floats
+    more: Ints
 
 
 def axes_of(policies: Policies) -> tuple[Axes, Policies, np.ndarray]:
@@ -171,16 +173,16 @@ def partings_of(candles, windows, step, index, rows, moving, rules, costs) -> Pa
     """Return the ``Partings`` of a block of windows."""
     row, alert = np.nonzero(~rows.clean)
     alone, noted = np.empty((alert.size, 4), np.int64), np.empty((alert.size, NOTES, 4), np.int64)
-    found = Partings(
-        np.searchsorted(row, np.arange(moving.sl.size + 1)), alert, alone, noted, np.empty(noted.shape[:2])
-    )
+    turn, more = np.empty(noted.shape[:2]), np.empty((alert.size, 4), np.int64)
+    starts = np.searchsorted(row, np.arange(moving.sl.size + 1))
+    found = Partings(starts, alert, alone, noted, turn, more)
     share(part, alert.size, candles, windows, step, index, rows, moving, rules, costs, row, *found[1:])
     return found
 
 
 @compiled
-def part(candles, windows, step, index, rows, moving, rules, costs, row, alert, alone, noted, turn, first, last):
-    """Write ``alone``, ``noted`` and ``turn`` of some ``Partings``; ``row`` int64[X] is the moving stop of each."""
+def part(candles, windows, step, index, rows, moving, rules, costs, row, alert, alone, noted, turn, more, first, last):
+    """Write some ``Partings``, of which ``alert`` and ``row`` int64[X], the moving stop of each, are known."""
     for x in range(first, last):
         a, v, notes = alert[x], row[x], np.zeros(NOTES, NOTE)
         for k in range(NOTES):
@@ -190,6 +192,9 @@ def part(candles, windows, step, index, rows, moving, rules, costs, row, alert, 
         found = parted(bars, there, policy_of(moving, v), rules, costs, notes)
         alone[x, 0], alone[x, 1], alone[x, 2] = found[0], found[1], found[2]
         alone[x, 3] = min(found[3] + 1, bars.ts.size) << CANDLE
+        this, other = rows.moving[v, a], p.latest(rows.moving[v, a])
+        more[x, 0], more[x, 1] = found[0] - p.returned(this), found[1] - p.returned(other)
+        more[x, 2], more[x, 3] = found[2] - p.stopped(this) + p.stopped(other), this >> CANDLE << CANDLE
         for k in range(NOTES):
             noted[x, k, 0], turn[x, k] = notes[k]["bar"], notes[k]["turn"]
             noted[x, k, 1] = net(notes[k]["worst"], entry, costs)
@@ -225,22 +230,28 @@ def add_up(
         row["best_stops"] += best >> p.STOP
         row["wins"] += wins
         row["left_won"] += won
+        worst, most, unsure = np.int64(0), np.int64(0), np.int64(0)
         for x in range(partings.starts[v], partings.starts[v + 1]):
             q = partings.alert[x]
-            moved, fixed, free = moving[v, q], sl[i, q], min(tp[j, q], time[d, q])
-            met = min(fixed, free)
-            if met >> CANDLE < moved >> CANDLE:
-                continue
-            worst, most, unsure = outcome(partings, x, fixed, free, windows.price[q] * targets[j])
-            if unsure < 0:
-                bars, entry = window_of(candles, windows, q), entry_of(windows, q, step)
-                there = started(index, q, entry, moved)
-                found = parted(bars, there, policy_of(policies, order[t]), rules, costs, unnoted)
-                worst, most, unsure = found[0], found[1], found[2]
-            this, other = min(met, moved), min(p.latest(min(fixed, moved)), free)
-            row["more_worst"] += worst - p.returned(this)
-            row["more_best"] += most - p.returned(other)
-            row["more_ambiguous"] += unsure - p.stopped(this) + p.stopped(other)
+            met = min(sl[i, q], tp[j, q], time[d, q])
+            alone = np.int64(met >= partings.alone[x, 3])  # no branch: it could not be foreseen
+            worst += alone * partings.more[x, 0]
+            most += alone * partings.more[x, 1]
+            unsure += alone * partings.more[x, 2]
+            if partings.more[x, 3] <= met < partings.alone[x, 3]:
+                moved, fixed, free = moving[v, q], sl[i, q], min(tp[j, q], time[d, q])
+                found = outcome(partings, x, fixed, free, windows.price[q] * targets[j])
+                if found[2] < 0:
+                    bars, entry = window_of(candles, windows, q), entry_of(windows, q, step)
+                    there = started(index, q, entry, moved)
+                    found = parted(bars, there, policy_of(policies, order[t]), rules, costs, unnoted)[:3]
+                this, other = min(met, moved), min(p.latest(min(fixed, moved)), free)
+                worst += found[0] - p.returned(this)
+                most += found[1] - p.returned(other)
+                unsure += found[2] - p.stopped(this) + p.stopped(other)
+        row["more_worst"] += worst
+        row["more_best"] += most
+        row["more_ambiguous"] += unsure
 
 
 @compiled
