@@ -1,6 +1,6 @@
 # Highwater's habits. Needs python3 (3.11 to 3.13) with its venv module, and make; the rest is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test test-crash check bench bench-baseline bench-compare lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV := $(BIN)/uv
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST)
 
 demo: .venv/installed ## a made-up market, from alerts to a verdict
 	@$(BIN)/python -m highwater demo
@@ -18,18 +18,33 @@ test: .venv/installed ## every test, then the kernels' again without compilation
 	$(BIN)/python -m pytest
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels
 
+test-crash: .venv/installed ## kill what writes, and let the disk fail it, at each of its system calls; needs strace
+	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends strace; } || \
+		{ echo 'strace is missing and was not installed: apt-get install strace' >&2; exit 1; }
+	$(BIN)/python -m pytest tests/crash
+
 check: .venv/installed ## style, types and floors
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 
-bench: .venv/installed ## how fast it is, here
-	$(BIN)/python -m pytest bench --benchmark-only -o python_files='bench_*.py test_*.py' $(if $(FIGURES),--figures)
+bench: .venv/installed $(if $(PEERS),.venv/peers/installed) ## how fast it is, here; PEERS=1 beside others, FIGURES=1 for the README, ONLY='FILE ...'
+	$(if $(PEERS),.venv/peers/bin,$(BIN))/python -m pytest $(or $(ONLY),bench) --benchmark-only $(if $(FIGURES),--figures)
+
+FAST := bench/test_paths.py bench/test_search.py bench/test_peers.py -k 'path_metrics or ours or search and not memory'
+bench-baseline: .venv/installed ## keep how our ways stand to plain ones, from the fast part of the bench
+	$(BIN)/python -m pytest $(FAST) --benchmark-only --ratios keep
+
+bench-compare: .venv/installed ## hold the same ratios against those kept
+	$(BIN)/python -m pytest $(FAST) --benchmark-only --ratios compare
 
 lock: .venv/bin/uv ## choose the versions anew
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --all-extras --group dev -o requirements.lock
+	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml --group peers -c requirements.lock -o requirements-peers.lock
 
 clean: ## remove all that the other commands made, except runs
 	rm -rf .venv build dist *.egg-info .hypothesis .benchmarks .ruff_cache
@@ -45,4 +60,11 @@ clean: ## remove all that the other commands made, except runs
 .venv/installed: requirements.lock pyproject.toml | .venv/bin/uv
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# A venv of its own: what the peers need besides must not be there when we are tested.
+.venv/peers/installed: requirements-peers.lock pyproject.toml | .venv/bin/uv
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv/peers
+	@$(UV) pip install --quiet --python .venv/peers/bin/python --require-hashes -r requirements-peers.lock
+	@$(UV) pip install --quiet --python .venv/peers/bin/python --no-deps --no-build-isolation -e .
 	@touch $@

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from highwater.bench import ratios
+from highwater.bench.figures import Point, curves
 from highwater.kernels import threads
 
 README, BEGIN, END = Path(__file__).parents[1] / "README.md", "<!-- figures -->", "<!-- /figures -->"
-ROWS = pytest.StashKey[list[tuple[str, str, "Times", str]]]()
+BASELINE, FIGURES = Path(__file__).with_name("baseline.json"), Path(__file__).with_name("figures.svg")
 
 
 class Times(NamedTuple):
@@ -29,11 +31,24 @@ def spent() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
+class Found(NamedTuple):
+    """All that was measured: the lines of the table, the points of the curves, and the ratios that must hold."""
+
+    rows: list[tuple[str, str, Times, str]]
+    points: list[Point]
+    ratios: dict[str, float]
+
+
+FOUND = pytest.StashKey[Found]()
+WORSE = pytest.StashKey[list[str]]()
+
+
 class Bench:
     """One question: ``compare`` measures its ways, ``say`` states a figure of one of them for the table."""
 
-    def __init__(self, benchmark, question: str, rows: list):
-        self.benchmark, self.question, self.rows = benchmark, question, rows
+    def __init__(self, benchmark, question: str, found: Found):
+        self.benchmark, self.question, self.found = benchmark, question, found
+        self.times: dict[str, Times] = {}
         benchmark.extra_info["load_average"] = os.getloadavg()[0]
 
     def compare(self, ways: dict[str, Callable[[], object]], rounds: int = 15, cores: int = 1) -> dict[str, Times]:
@@ -52,30 +67,52 @@ class Bench:
             for way in ways.values():
                 way()
             self.benchmark.pedantic(one_round, rounds=rounds)
-        return {name: Times(min(walls[name]), statistics.median(walls[name]), min(cpus[name])) for name in ways}
+        self.times = {n: Times(min(walls[n]), statistics.median(walls[n]), min(cpus[n])) for n in ways}
+        return self.times
+
+    def hold(self, way: str, other: str) -> None:
+        """Keep the processor time of ``way`` / that of ``other``, both at their least: it must not grow.
+
+        On one core: a thread that waits spins, and beside other load that moved such ratios by two fifths.
+        """
+        self.found.ratios[f"{self.question}: {way} / {other}"] = self.times[way].cpu / self.times[other].cpu
+
+    def draw(self, axis: str, size: float, way: str, seconds: float) -> None:
+        """Put a point on the curve of ``way`` over ``axis``."""
+        self.found.points.append(Point(axis, size, way, 1e3 * seconds))
 
     def say(self, way: str, times: Times, figure: str) -> None:
         """Put a line into the table and into the saved results; ``figure`` is reckoned from ``best`` or ``cpu``."""
-        self.rows.append((self.question, way, times, figure))
+        self.found.rows.append((self.question, way, times, figure))
         self.benchmark.extra_info[way] = {**times._asdict(), "figure": figure}
 
 
 def pytest_addoption(parser):
-    parser.addoption("--figures", action="store_true", help="write the table into the README")
+    parser.addoption("--figures", action="store_true", help="write the table into the README, the curves beside it")
+    parser.addoption("--ratios", choices=["keep", "compare"], help="keep the ratios, or hold them against those kept")
 
 
 def pytest_configure(config):
-    config.stash[ROWS] = []
+    config.stash[FOUND] = Found([], [], {})
 
 
 @pytest.fixture
 def bench(benchmark, request) -> Bench:
     question = request.node.name.removeprefix("test_").replace("_", " ")
-    return Bench(benchmark, question, request.config.stash[ROWS])
+    return Bench(benchmark, question, request.config.stash[FOUND])
+
+
+def pytest_sessionfinish(session, exitstatus):
+    found, config = session.config.stash[FOUND].ratios, session.config
+    if exitstatus == pytest.ExitCode.OK and config.getoption("--ratios") == "keep":
+        ratios.keep(BASELINE, found)
+    if exitstatus == pytest.ExitCode.OK and config.getoption("--ratios") == "compare":
+        config.stash[WORSE] = ratios.worse(found, ratios.kept(BASELINE))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED if config.stash[WORSE] else exitstatus
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    rows = config.stash[ROWS]
+    rows, points, _ = config.stash[FOUND]
     if not rows:
         return
     lines = ["| question | way | best ms | median ms | CPU ms | figure |", "|---|---|--:|--:|--:|---|"]
@@ -84,6 +121,10 @@ def pytest_terminal_summary(terminalreporter, config):
     load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     lines += ["", f"Measured with {load}; ratios are of medians, rates a core of processor time."]
     terminalreporter.write_line("\n" + "\n".join(lines))
+    for line in config.stash.get(WORSE, []):
+        terminalreporter.write_line(line, red=True)
+    if config.getoption("--figures") and points:
+        FIGURES.write_text(curves(points))
     if config.getoption("--figures"):
         before, _, rest = README.read_text().partition(BEGIN)
         README.write_text("\n".join([before + BEGIN, *lines, END + rest.partition(END)[2]]))

@@ -35,3 +35,5 @@ def test_path_metrics(bench, cores):
     for way, took in times.items():
         ratio = took.median / times["read-sum"].median
         bench.say(way, took, f"{1e9 * took.median / candles:.2f} ns/candle, {ratio:.2f}x the read-sum")
+    if cores == 1:
+        bench.hold("path metrics", "read-sum")

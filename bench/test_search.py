@@ -52,6 +52,7 @@ def test_search(bench, kind):
     for way, took in times.items():
         figure = f"{steps / took.cpu / 1e9:.2f} G candle-steps/s a core, {1e9 * took.cpu / pairs:.0f} ns a pair"
         bench.say(way, took, figure)
+    bench.hold("search", "one policy after another")
 
 
 PEAK = """

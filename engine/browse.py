@@ -8,8 +8,9 @@ from ..io import files
 from ..io.alerts import read_alerts
 from ..io.candles import CandleOptions, read_candles
 from ..io.columns import bar_name
+from ..io.errors import UsageError
 from ..io.manifest import Manifest
-from ..io.runs import find_run, list_runs, read_artifact, read_manifest, verify
+from ..io.runs import NEWER, UNVERIFIED, Finding, RunEntry, find_run, list_runs, read_artifact, read_manifest, verify
 from ..io.slices import Slice, export, open_slice, slices
 from ..io.slices import verify as verify_slice
 from . import show
@@ -67,6 +68,36 @@ def show_run(root: Path, name: str, artifact: str | None, json: bool) -> int | N
     for finding in broken:
         show.console().print(f"corrupt: {finding.path}: {finding.problem}", soft_wrap=True)
     return 4 if broken else None
+
+
+def check_runs(root: Path, name: str | None, every: bool, content: bool, json: bool) -> int | None:
+    """Verify one run, or all below ``root``, and print what is wrong; exit code 4 where anything is."""
+    if every == (name is not None):
+        raise UsageError("name one run (its id, or latest), or give --all")
+    checked = []
+    for entry in list_runs(root) if name is None else [find_run(root, name)]:
+        findings = verify(entry.path, content)
+        checked.append({"run_id": entry.run_id, "path": str(entry.path), "findings": [vars(each) for each in findings]})
+        if not json:
+            _print_check(entry, findings)
+    broken = sum(any(each["level"] == "error" for each in one["findings"]) for one in checked)
+    if json:
+        print(json_format.dumps(checked, indent=2))
+    elif every:
+        print(f"{len(checked):,} runs, {broken:,} of them not as published")
+    return 4 if broken else None
+
+
+def _print_check(entry: RunEntry, findings: list[Finding]) -> None:
+    out = show.console()
+    if not any(finding.level == "error" for finding in findings) and entry.manifest:
+        files = entry.manifest.artifacts
+        size = show.size(sum(artifact.bytes for artifact in files))
+        out.print(f"{entry.run_id}  {entry.status}, {len(files)} files of {size} are as published")
+    for finding in findings:
+        found = entry.status if entry.status in (UNVERIFIED, NEWER) else "corrupt"
+        word = found if finding.level == "error" else finding.level
+        out.print(f"{entry.run_id}  {word}: {finding.path}: {show.plain(finding.problem)}", soft_wrap=True)
 
 
 def _columns(table) -> list[list[str]]:

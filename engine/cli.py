@@ -3,14 +3,35 @@
 from collections.abc import Sequence
 
 from .. import __version__
-from . import commands
+from . import (
+    bench_command,
+    catalog_commands,
+    commands,
+    config_command,
+    export_commands,
+    housekeeping_commands,
+    rerun_commands,
+    surface_command,
+)
 from .shell import run
 
 TREE = {
     "baseline": commands.baseline,
     "strategy": commands.strategy,
     "sweep": commands.sweep,
-    "runs": {"list": commands.runs_list, "show": commands.runs_show},
+    "surface": surface_command.surface,
+    "runs": {
+        "list": commands.runs_list,
+        "show": commands.runs_show,
+        "verify": rerun_commands.runs_verify,
+        "rerun": rerun_commands.runs_rerun,
+        "diff": rerun_commands.runs_diff,
+        "export": export_commands.runs_export,
+        "gc": housekeeping_commands.runs_gc,
+        "prune": housekeeping_commands.runs_prune,
+        "archive": housekeeping_commands.runs_archive,
+        "restore": housekeeping_commands.runs_restore,
+    },
     "slices": {
         "list": commands.slices_list,
         "build": commands.slices_build,
@@ -18,7 +39,16 @@ TREE = {
         "export": commands.slices_export,
     },
     "data": {"check": commands.data_check, "synth": commands.data_synth},
+    "catalog": {
+        "sync": catalog_commands.sync,
+        "query": catalog_commands.query,
+        "sql": catalog_commands.sql,
+        "path": catalog_commands.path,
+    },
+    "config": {"show": config_command.config_show},
+    "backtest": {"catalog-sync": catalog_commands.sync, "catalog-query": catalog_commands.query},
     "demo": commands.demo,
+    "bench": bench_command.bench,
     "optimizer": commands.sweep,
 }
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..io.errors import UsageError
 from .policy import parse_policy, policy_from_flags
-from .settings import Sources, Store, Trading, takes
+from .settings import Exports, Sources, Store, Trading, takes
 from .values import Duration, DurationRange, Interval, Range, Size
 
 Statistic = Literal[
@@ -23,7 +23,7 @@ def _multiples(texts: list[float] | None) -> tuple[float, ...]:
     return DEFAULT_MULTIPLES if texts is None else tuple(texts)
 
 
-@takes(sources=Sources, trading=Trading, store=Store)
+@takes(sources=Sources, trading=Trading, store=Store, exports=Exports)
 def baseline(
     *,
     multiples: list[float] | None = None,
@@ -32,6 +32,7 @@ def baseline(
     sources: Sources,
     trading: Trading,
     store: Store,
+    exports: Exports,
 ) -> int | None:
     """Measure what each alert's price did: highs, drawdowns, time to multiples; and a table of callers.
 
@@ -40,10 +41,13 @@ def baseline(
         top: Callers to print.
         min_calls: Print only callers with at least this many alerts.
     """
+    from . import exports as exporting
     from . import show
     from .run import run_baseline
 
+    exporting.check(exports.targets())
     outcome = run_baseline(sources, trading, store, _multiples(multiples), tuple(sys.argv[1:]))
+    exporting.say(outcome.path, exports.targets(), store.slice_folder, store.quiet)
     if store.json:
         print(show.document(outcome, ["callers"]))
         return None
@@ -53,7 +57,7 @@ def baseline(
     return None
 
 
-@takes(sources=Sources, trading=Trading, store=Store)
+@takes(sources=Sources, trading=Trading, store=Store, exports=Exports)
 def strategy(
     *,
     tp: float | None = None,
@@ -69,9 +73,11 @@ def strategy(
     multiples: list[float] | None = None,
     top: int = 10,
     min_calls: int = 1,
+    export_per_trade_parquet: Path | None = None,
     sources: Sources,
     trading: Trading,
     store: Store,
+    exports: Exports,
 ) -> int | None:
     """Trade every alert with one policy: its trades, their bounds, and what each caller's alerts earned.
 
@@ -89,7 +95,9 @@ def strategy(
         multiples: Multiples of the entry price beside 2, 3, 4, 5 and 10 (default: 1.2 and 1.5).
         top: Callers to print.
         min_calls: Print only callers with at least this many alerts.
+        export_per_trade_parquet: Write each trade into this directory.
     """
+    from . import exports as exporting
     from . import show
     from .policy import describe
     from .run import run_strategy
@@ -98,7 +106,10 @@ def strategy(
     if policy is not None and (any(flag is not None for flag in flags) or tp_gap_fill != "level"):
         raise UsageError("--policy holds the whole policy; leave --tp, --sl and the like out, or leave --policy out")
     chosen = parse_policy(policy) if policy is not None else policy_from_flags(*flags, tp_gap_fill)
+    targets = exports.targets(export_per_trade_parquet)
+    exporting.check(targets)
     outcome = run_strategy(sources, trading, store, chosen, _multiples(multiples), tuple(sys.argv[1:]))
+    exporting.say(outcome.path, targets, store.slice_folder, store.quiet)
     if store.json:
         print(show.document(outcome, ["summary", "callers"]))
         return None
@@ -126,6 +137,9 @@ def sweep(
     seed: int = 1,
     objective: Statistic = "avg_return_bps",
     where: list[str] | None = None,
+    engine: Literal["auto", "tables", "bars"] = "auto",
+    medians: Literal["top", "all"] = "top",
+    trades: int = 1,
     top: int = 10,
     mem: Size = 512 << 20,
     max_pairs: int = 10**11,
@@ -150,14 +164,18 @@ def sweep(
         seed: Seed of the random numbers; trial i of a seed is always the same policy.
         objective: What makes a policy better.
         where: Constraints on a policy, such as stop_out_rate<=0.4.
+        engine: Exits found once in tables, or candle by candle (changes no result; default: the faster).
+        medians: Median returns of the best 1,000 policies, or of all: dearer.
+        trades: Best policies whose trades are written.
         top: Policies to print.
         mem: Memory for the work on a block of trials.
         max_pairs: Refuse more trades than this (trials times alerts).
     """
     from . import show
     from .run import run_sweep
+    from .sizing import check_engine
     from .space import describe, space_of
-    from .sweep import constraint, plan
+    from .sweep import Choices, constraint, plan
 
     ranges = {
         "tp": tp,
@@ -172,12 +190,14 @@ def sweep(
     limits = tuple(constraint(text) for text in where or ())
     if trials < 1:
         raise UsageError(f"--trials is {trials}; it must be at least 1")
+    choices = Choices(engine, medians, trades)
+    check_engine(engine, space, trading)
     outcome = run_sweep(
         sources,
         trading,
         store,
         space,
-        lambda prepared: plan(space, trials, seed, objective, limits, prepared, mem, max_pairs),
+        lambda prepared: plan(space, trials, seed, objective, limits, prepared, mem, max_pairs, choices),
         tuple(sys.argv[1:]),
     )
     if store.json:

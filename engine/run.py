@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,13 +18,15 @@ from ..io.publish import Stage, stage
 from . import heatmap
 from .baseline import path_columns
 from .callers import caller_columns
+from .frontier import Frontier, Landscape
 from .policy import Policy
 from .progress import progress
 from .recipe import Prepared, excluded, prepare
 from .settings import Sources, Store, Trading, resolved
-from .space import Space, canonical
+from .space import Space, canonical, to_policies
 from .strategy import summary_columns, trade_columns, with_tail_capture
-from .sweep import Frontier, Landscape, Plan, guard_overflow, parameter_columns, search, trial_table
+from .sweep import Plan, guard_overflow, parameter_columns, search, trial_table
+from .tallies import exact, ground
 
 FILL_SEMANTICS = "FS-1"
 
@@ -106,7 +108,7 @@ def run_sweep(
     sized: Callable[[Prepared], Plan],
     command: tuple[str, ...],
 ) -> Outcome:
-    """Try every trial of a search on every alert; publish all trials, the ranked best, and the winner's trades.
+    """Try every trial of a search on every alert; publish all trials, the ranked best, and the trades of the first.
 
     ``sized`` makes the plan once the alerts are known. Memory does not grow with the number of trials.
     """
@@ -119,6 +121,8 @@ def run_sweep(
             "search": {"space": canonical(space), "trials": work.trials, "seed": str(work.seed)},
             "objective": work.objective,
             "constraints": [f"{c.column}{c.sign}{c.bound!r}" for c in work.constraints],
+            "medians": work.medians,
+            "trades": work.trades,
         },
     )
     best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
@@ -127,27 +131,53 @@ def run_sweep(
         with prepared.clock.phase("paths"):
             paths = path_columns(prepared, (), store.threads)
         guard_overflow(prepared, np.ma.filled(paths["ath_mult"], np.nan))
+        there = ground(prepared, work.engine, work.memory, store.threads)
         with (
             prepared.clock.phase("search"),
             s.writer("trials", schema) as out,
-            progress("trials", work.trials, store.quiet) as advance,
+            progress("trades", work.pairs, store.quiet) as advance,
         ):
-            for drawn, columns, sums in search(prepared, work, store.threads, advance):
+            for drawn, columns, sums in search(there, work, advance):
                 out.write(trial_table(space, columns, s.run_id))
                 best.add(columns)
                 landscape.add(drawn, sums)
-        tables = _traded(s, prepared, store, best.policies()[0], (), paths)
-        columns = best.columns()
+        with prepared.clock.phase("ranking"):
+            columns = best.columns(exact(there, to_policies(space, best.drawn())))
+        policies = list(dict.fromkeys(best.policies()[: work.trades]))
+        tables = _traded(s, prepared, store, policies[0], (), paths)
+        _write_trades(s, prepared, store, tables, policies[1:], paths)
         tables["frontier"] = schemas.table(schemas.frontier(parameter_columns(space)), columns, s.run_id)
         lively = landscape.liveliest(work.alerts)
         if lively:
             x, y, means = lively
             picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
             s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
-        outcome = _publish(
-            s, prepared, store, config, command, tables, trials=work.trials, block=work.block, pairs=work.pairs
-        )
-    return replace(outcome, landscape=lively, notes={"work": work, "edges": landscape.edges})
+        done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
+        done["alerts_by_candle"] = there.bars
+        outcome = _publish(s, prepared, store, config, command, tables, ("trades", "fills"), **done)
+    return replace(outcome, landscape=lively, notes={"work": work, "edges": landscape.edges, "by_candle": there.bars})
+
+
+def _write_trades(
+    s: Stage,
+    prepared: Prepared,
+    store: Store,
+    tables: Mapping[str, pa.Table],
+    others: Sequence[Policy],
+    paths: Mapping[str, Any],
+) -> None:
+    """Write the winner's trades and fills, which are in ``tables``, and behind them those of the ``others``."""
+    with (
+        prepared.clock.phase("exits"),
+        s.writer("trades", schemas.TRADES) as trades,
+        s.writer("fills", schemas.FILLS) as fills,
+    ):
+        trades.write(tables["trades"])
+        fills.write(tables["fills"])
+        for policy in others:
+            traded, filled = trade_columns(prepared, policy, store.threads)
+            trades.write(schemas.table(schemas.TRADES, with_tail_capture(traded, paths), s.run_id))
+            fills.write(schemas.table(schemas.FILLS, filled, s.run_id))
 
 
 _TIMES = ("from", "to", "interval", "resample", "coverage_end", "horizon", "latency", "max_entry_delay")
@@ -188,12 +218,15 @@ def _publish(
     config: dict[str, Any],
     command: tuple[str, ...],
     tables: Mapping[str, pa.Table],
-    **execution: int,
+    written: tuple[str, ...] = (),
+    **execution: Any,
 ) -> Outcome:
+    """Write every table but those ``written`` before, and publish the run."""
     with prepared.clock.phase("write"):
         s.write("alerts", prepared.alerts)
         for kind, table in tables.items():
-            s.write(kind, table)
+            if kind not in written:
+                s.write(kind, table)
         s.write("errors", _errors(prepared, s.run_id))
         s.write_file("logs/run.log", "\n".join([*prepared.lines(), ""]).encode(), "log")
     path = s.publish(

@@ -155,6 +155,34 @@ class Store:
         return self.slices or self.runs / ".slices"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exports:
+    """What is written beside the run, in the layouts of the parquet guide; nothing unless asked for.
+
+    Args:
+        store_duckdb: Add the run's tables to this DuckDB file.
+        export_baseline_parquet: Write the path metrics to this file, in the guide's 28 columns.
+        export_per_alert_parquet: Write the candles of each alert into this directory.
+        export_per_caller_parquet: Write the path metrics of each caller into this directory.
+    """
+
+    store_duckdb: Path | None = None
+    export_baseline_parquet: Path | None = None
+    export_per_alert_parquet: Path | None = None
+    export_per_caller_parquet: Path | None = None
+
+    def targets(self, per_trade: Path | None = None) -> dict[str, Path]:
+        """What is asked for, and where it goes."""
+        asked = {
+            "duckdb": self.store_duckdb,
+            "baseline": self.export_baseline_parquet,
+            "per_alert": self.export_per_alert_parquet,
+            "per_caller": self.export_per_caller_parquet,
+            "per_trade": per_trade,
+        }
+        return {kind: path for kind, path in asked.items() if path is not None}
+
+
 def takes(**records: type) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Return a decorator: the fields of each record become flags of the function, which gets the record itself."""
 

@@ -61,7 +61,9 @@ def _run(tree: Any, argv: list[str], prog: str, version: str) -> int:
             raise UsageError(f"{rest[0]}: flags come after a command; see {path} --help")
         print(group_help(path, node), file=sys.stderr)
         return 2
-    bound = _bind(parameters(node), rest, path)
+    bound, places = _bind(parameters(node), rest, path)
+    if getattr(node, "takes_places", False):
+        bound["places"] = places
     return _dispatch(node, bound, words, prog)
 
 
@@ -79,8 +81,8 @@ def _resolve(tree: Any, argv: list[str], prog: str) -> tuple[list[str], Any]:
     return words, tree
 
 
-def _bind(params: list[Parameter], argv: list[str], path: str) -> dict[str, Any]:
-    """Return the function's arguments, converted; flags the function does not have are refused."""
+def _bind(params: list[Parameter], argv: list[str], path: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the function's arguments, converted, and where each came from; flags it does not have are refused."""
     own = {each.flag: each for each in params if each.is_flag}
     shell = {each.flag: each for each in (Parameter.of_shell("config", str), Parameter.of_shell("debug", bool))}
     words, given = _read(argv, shell | own, path)
@@ -92,7 +94,8 @@ def _bind(params: list[Parameter], argv: list[str], path: str) -> dict[str, Any]
     if missing:
         raise UsageError(f"missing {', '.join(missing)}; see {path} --help")
     known = {each.name: each for each in params}
-    return {name: convert(known[name].annotation, text, place) for name, (place, text) in texts.items()}
+    bound = {name: convert(known[name].annotation, text, place) for name, (place, text) in texts.items()}
+    return bound, {name: place for name, (place, _) in texts.items()}
 
 
 def _read(argv: list[str], flags: dict[str, Parameter], path: str) -> tuple[list[str], dict[str, Any]]:

@@ -174,7 +174,18 @@ def frontier(outcome: Outcome, most: int) -> None:
             out.print(f"{row['rank']:<3} {describe(parse_policy(row['policy_params']))}")
     if any(not row["meets_constraints"] for row in rows[:most]):
         out.print("! breaks a constraint")
+    out.print(f"\n{engine(outcome)}")
     out.print(f"\nwinner           {rows[0]['policy_params']}", soft_wrap=True)
+
+
+def engine(outcome: Outcome) -> str:
+    """Return which engine did a search, and at which pace; in two lines where some alerts are none for tables."""
+    work, seconds = outcome.notes["work"], outcome.prepared.clock.spent["search"] / 1000
+    said = f"engine {work.engine}: {work.trials:,} trials x {work.alerts:,} alerts in {seconds:,.1f} s"
+    some = outcome.notes["by_candle"] if work.engine == "tables" else 0
+    more = f";\n{' ' * 15}{some:,} alert{'s' * (some > 1)} candle by candle" if some else ""
+    pace = seconds * 1e9 / work.pairs
+    return f"{said}, {pace:,.{0 if pace > 10 else 2}f} ns a trade{more}"
 
 
 def _ranking(rows: list[dict[str, Any]], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:

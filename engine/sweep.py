@@ -1,38 +1,27 @@
-"""A random search: every trial on every alert, in blocks; the ranked best; the two liveliest parameters."""
+"""A random search: what is asked for, how it is cut, and every trial on every alert, in blocks."""
 
-import itertools
-import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
-from ..io.digest import canonical_json
 from ..io.errors import LimitError, UsageError
-from ..kernels.arrays import Windows, column
-from .policy import Policy
 from .recipe import Prepared
-from .space import Space, cells, draw, policy_at, to_policies
+from .sizing import Engine, Medians, Size, check_engine, engine_for, levels_of, uncovered
+from .space import Space, draw, to_policies
+from .tallies import Ground, tally
 
-BYTES_A_PAIR = 58  # three int64 matrices, a byte, and the columns a tally copies
-SMALLEST_BLOCK, LARGEST_BLOCK = 8, 8192
-FRONTIER = 1000
-BINS = 24
+FRONTIER = 1000  # trials that are ranked
+PIECE = 65_536  # trials made columns at a time
 
 STATISTICS = (
     *("avg_return_bps", "median_return_bps", "win_rate", "profit_factor", "stop_out_rate"),
     *("mean_worst_bps", "mean_best_bps", "ambiguous_rate"),
 )
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "<=": operator.le,
-    ">=": operator.ge,
-    "<": operator.lt,
-    ">": operator.gt,
-}
 
 
 @dataclass(frozen=True)
@@ -54,6 +43,22 @@ def constraint(text: str) -> Constraint:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """How a search is done, and what is told of it.
+
+    ``medians``: of every trial, or of the ranked ones; ``trades``: of how many of the best trials they are written.
+    """
+
+    engine: Engine = "auto"
+    medians: Medians = "top"
+    trades: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.trades <= FRONTIER:
+            raise UsageError(f"--trades is {self.trades}; it must be from 1 to {FRONTIER:,}, the ranked ones")
+
+
+@dataclass(frozen=True)
 class Plan:
     """A search, sized: ``block`` trials at a time over ``alerts`` alerts, ``pairs`` trades in all."""
 
@@ -64,6 +69,10 @@ class Plan:
     constraints: tuple[Constraint, ...]
     alerts: int
     block: int
+    memory: int
+    engine: Literal["tables", "bars"] = "bars"
+    medians: Medians = "top"
+    trades: int = 1
 
     @property
     def pairs(self) -> int:
@@ -85,32 +94,29 @@ def plan(
     prepared: Prepared,
     memory: int,
     max_pairs: int,
+    choices: Choices = Choices(),
 ) -> Plan:
-    """Return the search cut into blocks that fit ``memory`` bytes. The blocks change no result.
+    """Return the search, its engine, and blocks that fit ``memory`` bytes. Neither engine nor blocks change a result.
 
-    Raises LimitError where the smallest block needs more, where there are more than ``max_pairs`` trades, or where
-    the sums of returns could pass 64 bits.
+    Who ranks or bounds trials by their median wants it of all. Raises UsageError where the engine asked for does not
+    cover the search, and LimitError where the smallest block needs more memory or there are more than ``max_pairs``
+    trades.
     """
-    alerts = int(prepared.ok.sum())
-    least = SMALLEST_BLOCK * alerts * BYTES_A_PAIR
-    if memory < least:
+    windows, ok = prepared.windows, prepared.ok
+    alerts = int(ok.sum())
+    if trials * alerts > max_pairs:
+        fewer = f", or ask for at most {max_pairs // alerts:,} --trials" if max_pairs >= alerts else ""
         raise LimitError(
-            f"a search over {alerts:,} alerts needs at least {_mib(least)}; "
-            f"the budget is {_mib(memory)}: raise it with --mem"
+            f"{trials:,} trials on {alerts:,} alerts are {trials * alerts:,} trades, above the limit of {max_pairs:,}; "
+            f"raise it with --max-pairs{fewer}"
         )
-    found = Plan(
-        space, trials, seed, objective, constraints, alerts, min(LARGEST_BLOCK, memory // (alerts * BYTES_A_PAIR))
-    )
-    if found.pairs > max_pairs:
-        raise LimitError(
-            f"{trials:,} trials on {alerts:,} alerts are {found.pairs:,} trades, above the limit of {max_pairs:,}; "
-            f"raise it with --max-pairs, or ask for fewer --trials"
-        )
-    return found
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.3g} MiB"
+    check_engine(choices.engine, space, prepared.trading)
+    wanted = "median_return_bps" in (objective, *(each.column for each in constraints))
+    medians = "all" if wanted else choices.medians
+    longest = int((windows.last - windows.first)[ok].max())
+    size = Size(alerts, longest, trials, medians == "all", levels_of(space, trials))
+    engine, block = engine_for(choices.engine, size, memory, not uncovered(space, prepared.trading))
+    return Plan(space, trials, seed, objective, constraints, alerts, block, memory, engine, medians, choices.trades)
 
 
 def guard_overflow(prepared: Prepared, highest: np.ndarray) -> None:
@@ -128,27 +134,21 @@ def guard_overflow(prepared: Prepared, highest: np.ndarray) -> None:
 
 
 def search(
-    prepared: Prepared, work: Plan, threads: int | None, advance: Callable[[int], None]
+    there: Ground, work: Plan, advance: Callable[[int], None]
 ) -> Iterator[tuple[dict[str, np.ndarray], dict[str, Any], np.ndarray]]:
-    """Yield each block of trials: its parameters, its columns of ``schemas.trials`` (but run_id), and its sums.
+    """Yield some trials after others: their parameters, their columns of ``schemas.trials`` (but run_id), their sums.
 
-    The sums int64 are of ``ret_q``, one a trial.
+    The sums int64 are of ``ret_q``, one a trial. ``advance`` is told the trades done.
     """
-    from ..kernels.jit import threads as on
-    from ..kernels.search import search_all, tally_all
-
-    windows = Windows(*(column(part[prepared.ok], part.dtype) for part in prepared.windows))
+    medians = work.medians == "all"
     for first in range(0, work.trials, work.block):
-        count = min(work.block, work.trials - first)
-        drawn = draw(work.space, work.seed, first, count)
-        policies = to_policies(work.space, drawn)
-        with on(threads):
-            ret_q, worst_q, best_q, outcome, _ = search_all(
-                prepared.slice.candles, windows, prepared.step, policies, prepared.rules, prepared.costs
-            )
-            tally = tally_all(ret_q, worst_q, best_q, outcome)
-        yield drawn, _trial_columns(work.space, drawn, tally, first), tally["sum_q"]
-        advance(first + count)
+        before = first * work.alerts
+        drawn = draw(work.space, work.seed, first, min(work.block, work.trials - first))
+        sums = tally(there, to_policies(work.space, drawn), medians, lambda done: advance(before + done))  # noqa: B023
+        for s in range(0, sums.size, PIECE):
+            some, part = {name: values[s : s + PIECE] for name, values in drawn.items()}, sums[s : s + PIECE]
+            columns = _trial_columns(work.space, some, part, first + s)
+            yield some, columns if medians else columns | {"median_return_bps": None}, part["sum_q"]
 
 
 def _trial_columns(space: Space, drawn: dict[str, np.ndarray], tally: np.ndarray, first: int) -> dict[str, Any]:
@@ -174,89 +174,6 @@ def _trial_columns(space: Space, drawn: dict[str, np.ndarray], tally: np.ndarray
 def parameter_columns(space: Space) -> tuple[str, ...]:
     """Return the parameter columns of the search's tables."""
     return (*space.named, *(f"rung{j + 1}_frac_bps" for j in range(len(space.shares))))
-
-
-class Frontier:
-    """The best trials so far, by the plan's objective; those that keep every constraint come first.
-
-    A trial that lost nothing has no profit factor and beats every trial that has one.
-    """
-
-    def __init__(self, work: Plan):
-        self.work = work
-        self.rows: dict[str, np.ndarray] = {}
-
-    def add(self, columns: dict[str, Any]) -> None:
-        """Take in a block of trials."""
-        given = {name: np.ma.asarray(v).astype(float) for name, v in columns.items() if v is not None}
-        block = {name: np.ma.filled(v, np.inf) for name, v in given.items()}  # no profit factor: nothing was lost
-        block["meets"] = np.ones(block["trial_id"].size)
-        for each in self.work.constraints:
-            block["meets"] *= _COMPARE[each.sign](block[each.column], each.bound)
-        merged = {name: np.concatenate([self.rows.get(name, values[:0]), values]) for name, values in block.items()}
-        best = np.lexsort((merged["trial_id"], -merged[self.work.objective], -merged["meets"]))[:FRONTIER]
-        self.rows = {name: values[best] for name, values in merged.items()}
-
-    def policies(self) -> list[Policy]:
-        """Return the policies, best first."""
-        drawn = {name: self.rows[name] for name in self.work.space.named}
-        return [policy_at(self.work.space, drawn, i) for i in range(self.rows["trial_id"].size)]
-
-    def columns(self) -> dict[str, Any]:
-        """Return the columns of ``schemas.frontier`` but ``run_id``."""
-        rows = {name: np.where(np.isinf(values), np.nan, values) for name, values in self.rows.items()}
-        whole = ("trial_id", "trades_count", "time_stop_ms")
-        names = (*parameter_columns(self.work.space), *STATISTICS, "trial_id", "trades_count")
-        return {
-            **{n: rows[n].astype(np.int64) if n in whole or n.endswith("_frac_bps") else rows[n] for n in names},
-            "caller_name": None,
-            "policy_params": [canonical_json(policy.canonical()).decode() for policy in self.policies()],
-            "meets_constraints": rows["meets"] == 1,
-            "objective_score": rows[self.work.objective],
-            "rank": np.arange(1, rows["trial_id"].size + 1),
-        }
-
-
-class Landscape:
-    """Mean return over every pair of varied parameters, in bins; filled block by block, sums in whole millionths."""
-
-    def __init__(self, space: Space):
-        self.space = space
-        self.edges = {name: _edges(space, name) for name in space.varied}
-        pairs = itertools.combinations(space.varied, 2)
-        self.sums = {(a, b): np.zeros((2, self._bins(b), self._bins(a)), np.int64) for a, b in pairs}
-
-    def _bins(self, name: str) -> int:
-        return self.edges[name].size - 1
-
-    def add(self, drawn: dict[str, np.ndarray], sums: np.ndarray) -> None:
-        """Take in a block of trials and the sum of each."""
-        bins = {
-            name: np.clip(np.searchsorted(edges, drawn[name], "right") - 1, 0, edges.size - 2)
-            for name, edges in self.edges.items()
-        }
-        for (a, b), grid in self.sums.items():
-            np.add.at(grid[0], (bins[b], bins[a]), sums)
-            np.add.at(grid[1], (bins[b], bins[a]), 1)
-
-    def liveliest(self, trades: int) -> tuple[str, str, np.ndarray] | None:
-        """Return the two parameters whose bins differ most, and float64[Y, X] of mean return in bps; NaN: no trial."""
-        best, found = -1.0, None
-        for (a, b), (sums, counts) in self.sums.items():
-            with np.errstate(invalid="ignore", divide="ignore"):
-                means = sums / counts / trades / 100
-            filled = means[counts > 0]
-            spread = float(np.average((filled - filled.mean()) ** 2)) if filled.size else 0.0
-            if spread > best:
-                best, found = spread, (a, b, means)
-        return found
-
-
-def _edges(space: Space, name: str) -> np.ndarray:
-    """Return the bin edges of a parameter: BINS at most, never finer than its grid."""
-    each = space.ranges[name]
-    n = min(BINS, cells(name, each) + 1)
-    return np.geomspace(each.low, each.high, n + 1) if each.log else np.linspace(each.low, each.high, n + 1)
 
 
 def trial_table(space: Space, columns: dict[str, Any], run_id: str) -> pa.Table:

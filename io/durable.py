@@ -43,12 +43,12 @@ def disk_errors(doing: str, remedy: str) -> Iterator[None]:
 class NewFile:
     """A file that did not exist: ``size`` and ``sha256`` of what was written, on disk once ``close`` returned.
 
-    Each step raises StoreError naming the file where the disk refuses it; a path that leads out of ``root`` is a
-    ValueError. Fit to be given to pyarrow.
+    Each step raises StoreError naming the file (as ``known_as``, if it is yet to get that name) where the disk refuses
+    it; a path that leads out of ``root`` is a ValueError. Fit to be given to pyarrow.
     """
 
-    def __init__(self, root: Path, relative: str, remedy: str):
-        self.relative, self.remedy = relative, remedy
+    def __init__(self, root: Path, relative: str, remedy: str, known_as: str = ""):
+        self.relative, self.remedy, self._name = relative, remedy, known_as or relative
         self.size, self.closed = 0, False
         self._hash = hashlib.sha256()
         with self._errors():
@@ -98,7 +98,7 @@ class NewFile:
         self._path.unlink(missing_ok=True)
 
     def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return disk_errors(f"writing {self.relative} (after {self.size:,} bytes)", self.remedy)
+        return disk_errors(f"writing {self._name} (after {self.size:,} bytes)", self.remedy)
 
 
 def sync_folder(path: Path) -> None:

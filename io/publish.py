@@ -49,10 +49,12 @@ def stage(root: str | Path, run_type: str) -> Iterator["Stage"]:
         with disk_errors(doing, remedy):
             path.mkdir()
         yield Stage(root, path, run_id, run_type, utc_text(now_ms))
-    finally:
+    finally:  # what cannot be removed is left to the next sweep; the run is published, or has its own error
         shutil.rmtree(path, ignore_errors=True)
-        _lock_of(path).unlink(missing_ok=True)
-        os.close(lock)
+        with contextlib.suppress(OSError):
+            _lock_of(path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.close(lock)
 
 
 def sweep(staging: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .digest import ContentHash
 from .durable import disk_errors, open_plain
 from .errors import HighwaterError, IntegrityError, MissingError, UsageError
 from .manifest import COMPLETED, MARKERS, Artifact, Manifest
-from .schemas import SCHEMA_VERSION
+from .schemas import SCHEMA_VERSION, run_columns
 
 CORRUPT, UNVERIFIED, NEWER = "corrupt", "unverified", "newer"
 _PREFIX = "run_id="
@@ -44,7 +46,7 @@ class Finding:
 
 def list_runs(root: str | Path) -> list[RunEntry]:
     """Return every run below ``root``, newest first. Sizes are checked, digests of artifacts are not."""
-    entries = (_entry(path) for path in _run_folders(Path(root)))
+    entries = (read_entry(path) for path in run_folders(Path(root)))
     return [entry for entry in entries if entry is not None]
 
 
@@ -54,13 +56,13 @@ def find_run(root: str | Path, text: str) -> RunEntry:
     ``latest`` is the newest completed run. Raises MissingError where none fits, UsageError where several do.
     """
     if "/" in text or (Path(text) / "run.json").exists():
-        entry = _entry(Path(text).resolve()) if Path(text).is_dir() else None
+        entry = read_entry(Path(text).resolve()) if Path(text).is_dir() else None
         if entry is None:
             raise MissingError(f"{text} is not the directory of a run")
         return entry
-    folders = _run_folders(Path(root))
+    folders = run_folders(Path(root))
     if text == "latest":
-        entries = (_entry(path) for path in folders)
+        entries = (read_entry(path) for path in folders)
         found = next((entry for entry in entries if entry is not None and entry.status == COMPLETED), None)
         if found is None:
             raise MissingError(f"there is no completed run in {root}")
@@ -70,7 +72,7 @@ def find_run(root: str | Path, text: str) -> RunEntry:
         raise UsageError(f"run {text!r} is too short; give at least 4 characters of its id")
     ids = {path: path.name.removeprefix(_PREFIX).lower() for path in folders}
     matches = [path for path, run_id in ids.items() if run_id.startswith(wanted) or run_id.endswith(wanted)]
-    entries = [entry for path in matches if (entry := _entry(path)) is not None]
+    entries = [entry for path in matches if (entry := read_entry(path)) is not None]
     if not entries:
         raise MissingError(f"there is no run {text!r} in {root}")
     if len(entries) > 1:
@@ -124,34 +126,33 @@ def read_artifact(run: str | Path, name: str, check: bool = True) -> pa.Table:
             raise IntegrityError(f"{run / artifact.path} cannot be read: {error}") from error
 
 
-def verify(run: str | Path) -> list[Finding]:
+def verify(run: str | Path, content: bool = False) -> list[Finding]:
     """Return what is wrong with a run, worst first; an empty list where every byte is as published.
 
-    A changed, missing or replaced file is an error, a file the manifest does not know a warning.
+    A changed, missing or replaced file is an error, a file the manifest does not know a warning. With ``content``
+    tables are decoded too, and their values held against ``content_sha256``.
     """
     run = Path(run)
     try:
         manifest = read_manifest(run)
     except (HighwaterError, OSError) as error:
         return [Finding("error", "run.json", str(error))]
-    findings = []
-    for artifact in manifest.artifacts:
-        try:
-            _opened(run, artifact, check=True).close()
-        except (HighwaterError, OSError) as error:
-            findings.append(Finding("error", artifact.path, str(error)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        problems = list(pool.map(lambda artifact: _problem(run, artifact, content), manifest.artifacts))
+    named = zip(manifest.artifacts, problems, strict=True)
+    findings = [Finding("error", artifact.path, problem) for artifact, problem in named if problem]
     known = {"run.json", *MARKERS.values(), *(artifact.path for artifact in manifest.artifacts)}
     found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_symlink() or not path.is_dir()}
     return findings + [Finding("warning", path, "is no part of the run") for path in sorted(found - known)]
 
 
-def _run_folders(root: Path) -> list[Path]:
+def run_folders(root: Path) -> list[Path]:
     """Return what may be runs, newest first; ids begin with their time."""
     found = root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]/{_PREFIX}*")
     return sorted(found, key=lambda path: (path.parent.name, path.name), reverse=True)
 
 
-def _entry(path: Path) -> RunEntry | None:
+def read_entry(path: Path) -> RunEntry | None:
     """Return the run in ``path``, or None where there is neither a manifest nor a marker, so no run."""
     run_id = path.name.removeprefix(_PREFIX)
     try:
@@ -170,6 +171,31 @@ def _entry(path: Path) -> RunEntry | None:
     except OSError as error:
         return RunEntry(run_id, path, UNVERIFIED, str(error))
     return RunEntry(run_id, path, manifest.status, manifest.error or "", manifest)
+
+
+def _problem(run: Path, artifact: Artifact, content: bool) -> str:
+    """Return what is wrong with an artifact, '' if nothing."""
+    try:
+        with _opened(run, artifact, check=True) as file:
+            found = _content(file, artifact) if content else artifact.content_sha256
+    except (HighwaterError, OSError) as error:
+        return str(error)
+    except (pa.ArrowException, ValueError) as error:
+        return f"{run / artifact.path} cannot be read: {error}"
+    promised = artifact.content_sha256
+    text = f"content_sha256 is {found:.12}, the run was saved with {promised:.12}; repeat the run"
+    return "" if found == promised else f"{run / artifact.path}: {text}"
+
+
+def _content(file: BufferedReader, artifact: Artifact) -> str:
+    """Return the digest of what a reader sees in an artifact: its values, or its bytes where it is no table."""
+    if artifact.rows is None:
+        return artifact.sha256
+    parquet = pq.ParquetFile(file, page_checksum_verification=True)
+    content = ContentHash(parquet.schema_arrow, run_columns(artifact.type))
+    for batch in parquet.iter_batches():
+        content.update(pa.Table.from_batches([batch]))
+    return content.hexdigest()
 
 
 def _opened(run: Path, artifact: Artifact, check: bool) -> BufferedReader:

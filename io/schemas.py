@@ -22,6 +22,7 @@ PATHS = {
     "trials": "results/trials.parquet",
     "frontier": "results/frontier.parquet",
     "surface": "results/surface.parquet",
+    "surface_by": "results/surface_by.parquet",
     "strategy_index": "results/strategy_index.parquet",
     "equity": "results/equity.parquet",
     "sessions": "results/sessions.parquet",
@@ -185,7 +186,10 @@ def _hit(k: str) -> list[pa.Field]:
 
 
 def trials(parameters: tuple[str, ...]) -> pa.Schema:
-    """Return the schema of a search's trials, with one nullable column a varied parameter of ``PARAMETERS``."""
+    """Return the schema of a search's trials, with one nullable column a varied parameter of ``PARAMETERS``.
+
+    ``policy_id`` is null, ``median_return_bps`` too unless the medians of all were asked for.
+    """
     return pa.schema(
         [
             *_fields(TEXT, "run_id!"),
@@ -200,8 +204,37 @@ def trials(parameters: tuple[str, ...]) -> pa.Schema:
     )
 
 
-def frontier(parameters: tuple[str, ...]) -> pa.Schema:
-    """Return the schema of the ranked best trials; ``caller_name`` null means all callers together."""
+def surface(parameters: tuple[str, ...]) -> pa.Schema:
+    """Return the schema of a surface, one row a cell, with one column a parameter; ``trial_id`` numbers the cells.
+
+    ``plateau_bps`` is the lowest ``avg_return_bps`` of the cell and all its neighbours, one grid step away in every
+    varied direction, diagonals included. ``median_return_bps`` is null unless medians were asked for.
+    """
+    kept = [field for field in trials(parameters) if field.name != "policy_id"]
+    return pa.schema([*kept, *_fields(FLOAT, "plateau_bps!")])
+
+
+def surface_by(by: str, parameters: tuple[str, ...]) -> pa.Schema:
+    """Return the schema of a surface for each caller (``caller_name``) or each day of entry, UTC (``day``)."""
+    group = {"caller": ("caller_name", TEXT), "day": ("day", pa.date32())}[by]
+    return pa.schema(
+        [
+            *_fields(TEXT, "run_id!"),
+            pa.field(*group, nullable=False),
+            *_fields(INT, "trial_id!"),
+            *_parameters(parameters),
+            *_fields(INT, "trades_count! sum_ret_q!"),
+            *_fields(FLOAT, "avg_return_bps!"),
+        ]
+    )
+
+
+def frontier(parameters: tuple[str, ...], more: tuple[str, ...] = ()) -> pa.Schema:
+    """Return the schema of the ranked best trials; ``caller_name`` null means all callers together.
+
+    ``more`` names numbers that stand behind the others, such as ``plateau_bps`` of a surface.
+    ``max_drawdown_bps`` is that of the sum of returns in the order of entries, in basis points of one stake, <= 0.
+    """
     return pa.schema(
         [
             *_fields(TEXT, "run_id! caller_name"),
@@ -212,6 +245,8 @@ def frontier(parameters: tuple[str, ...]) -> pa.Schema:
             *_fields(FLOAT, "objective_score avg_return_bps median_return_bps stop_out_rate"),
             *_fields(INT, "rank! trades_count"),
             *_fields(FLOAT, "win_rate profit_factor mean_worst_bps mean_best_bps ambiguous_rate"),
+            *_fields(TEXT, "policy_id!"),
+            *_fields(FLOAT, " ".join(["p25_return_bps p75_return_bps p90_return_bps max_drawdown_bps", *more])),
         ]
     )
 

@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import itertools
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +24,9 @@ from ..kernels.arrays import Candles, Ints, candles
 from .candle_rows import taken
 from .candles import CandleSet
 from .digest import canonical_json, content_sha256
-from .durable import NewFile, disk_errors, make_folder, sync_folder
+from .durable import NewFile, disk_errors, make_folder
 from .errors import HighwaterError, IntegrityError, MissingError
+from .exports import NEW, placed
 from .manifest import parsed
 from .names import safe_name
 
@@ -301,14 +301,12 @@ def _ipc(batch: pa.RecordBatch) -> pa.Buffer:
 
 
 def _put(path: Path, data: Any) -> None:
-    """Write a file under a name of its own, then give it its true name in one step."""
-    draft = NewFile(path.parent, f"{path.name}.{os.urandom(8).hex()}.draft", _REMEDY)
-    try:
-        draft.write(data)
-        draft.close()
-        with disk_errors(f"saving {path}", _REMEDY):
-            (path.parent / draft.relative).replace(path)
-            sync_folder(path.parent)
-    except BaseException:
-        draft.discard()
-        raise
+    """Write a file beside its place, then give it its name in one step."""
+    with placed(path, _REMEDY) as draft:
+        file = NewFile(draft, NEW, _REMEDY, path.name)
+        try:
+            file.write(data)
+            file.close()
+        except BaseException:
+            file.discard()
+            raise

@@ -1,6 +1,8 @@
 """What can go wrong with data, settings, names and limits: how it is provoked, the exit code and the words it gets."""
 
+import csv
 import json
+import re
 import resource
 import shutil
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import small_market
 from highwater.engine import run as engine_run
+from highwater.io import exports, exports_guide
 from highwater.io.runs import find_run, read_artifact, read_manifest, verify
 from small_market import EARLY, Market, by_token, leftovers, ms, program, run, tables
 
@@ -20,10 +23,12 @@ DATA = "F003 F006 F007 F010 F012 F013 F014 F015 F016 F017 F018 F019 F020 F021 F0
 CONFIG = "F027 F028 F029 F032 F034 F035 F037 F039 F040"
 LIMITS = "F043 F044 F045 F046 F047"
 NAMES = "F089 F090 F091 F092 F093 F095 F096 F097 F098 F099"
+DISK = "F048 F049 F050 F051 F052 F054 F055 F056"
+CRASH = "F058 F061 F062 F063 F065 F066 F069 F070"
+BYTES = "F072 F073 F074 F075 F078 F079 F081 F083 F086 F087 F088"
 LATER = {
-    "F045": "no command writes one file an alert yet",
     "F046": "one process does all the work; there is no worker to lose",
-    "F098": "no command writes CSV yet",
+    "F081": "one process does all the work; a mapped slice cut short in place ends it, and none of ours ever is",
     "F099": "there is neither a report nor a dashboard yet",
 }
 
@@ -243,6 +248,8 @@ TABLE = [
           5, ("above the limit of 100; raise it with --max-pairs",)),
     Fault("F043", "decoded bytes", flags("--max-decoded", "10K"),
           5, ("decodes to more than", "raise it with --max-decoded")),
+    Fault("F083", "parquet_bomb", whole(lambda table: table.take([0] * 500_000), "--max-decoded", "10M"),
+          5, ("candles.parquet decodes to more than", "raise it with --max-decoded")),
     Fault("F089", "traversal_caller", callers("../../x"), 0, ("../../x",)),
     Fault("F090", "absolute_name", callers("/etc/x"), 0, ("/etc/x",)),
     Fault("F091", "nul_byte", callers("a\0b"), 0, ("a\\x00b",)),
@@ -308,14 +315,28 @@ def test_a_fault_is_met_as_it_should_be(tmp_path, fault):
         assert not any(".staging" in path for path in leftovers(tmp_path / "runs"))
 
 
-ELSEWHERE = {"F021", "F022", "F044", "F047"}  # tests of their own, below
+# Tests of their own, which name them: below, or in these files.
+ELSEWHERE = {
+    "test_faults.py": "F021 F022 F044 F045 F047 F098",
+    "test_faults_disk.py": f"{DISK} F063 F072 F073 F074 F075 F086 F087 F088",
+    "crash/test_power.py": "F058",
+    "crash/test_together.py": "F065",
+    "engine/test_catalog_commands.py": "F070",
+    "io/test_catalog.py": "F069 F079",
+    "io/test_catalog_store.py": "F061 F078",
+    "io/test_housekeeping.py": "F062 F066",
+}
 
 
 def test_the_table_and_what_comes_later_are_the_list_of_faults():
-    listed = {*" ".join([DATA, CONFIG, LIMITS, NAMES]).split()}
+    listed = " ".join([DATA, CONFIG, LIMITS, NAMES, DISK, CRASH, BYTES]).split()
+    named = {name for names in ELSEWHERE.values() for name in names.split()}
+    here = Path(__file__).parent
+    tests = {name: (here / file).read_text() for file, names in ELSEWHERE.items() for name in names.split()}
 
-    assert listed == {fault.id for fault in TABLE if fault.id != "-"} | ELSEWHERE | LATER.keys()
-    assert not LATER.keys() & ({fault.id for fault in TABLE} | ELSEWHERE)
+    assert {*listed} == {fault.id for fault in TABLE if fault.id != "-"} | named | LATER.keys()
+    assert not LATER.keys() & ({fault.id for fault in TABLE} | named)
+    assert [] == [name for name, text in tests.items() if not re.search(rf'(# |"""|\("){name}\b', text)]
 
 
 def paths_of(folder, words):
@@ -358,6 +379,34 @@ def test_a_full_disk_refuses_a_search_up_front(tmp_path, monkeypatch):  # F044
     assert 5 == done.code
     assert "GB free; free space, choose another --runs, or ask for fewer --trials" in done.err
     assert [] == leftovers(tmp_path / "runs")
+
+
+def test_many_alerts_share_files_and_too_many_files_are_refused(tmp_path, monkeypatch):  # F045
+    monkeypatch.setattr(exports_guide, "PART", 8)
+    monkeypatch.setattr(exports, "MOST_FILES", 3)
+    alerts, by_caller = tmp_path / "per_alert", tmp_path / "per_caller"
+    flags = ["--export-per-alert-parquet", alerts, "--export-per-caller-parquet", by_caller]
+    done = run(*command(tmp_path, *flags[:2]))
+    refused = run(*command(tmp_path, *flags[2:]))
+
+    assert 0 == done.code, done.err
+    assert ["alerts_17_24.parquet", "alerts_1_8.parquet", "alerts_9_16.parquet", "index.parquet"] == leftovers(alerts)
+    index = pq.read_table(alerts / "index.parquet", filters=[("file", "=", "alerts_1_8.parquet")]).to_pylist()
+    ids = pq.read_table(alerts / "alerts_1_8.parquet")["alert_id"].to_pylist()
+    assert [each["alert_id"] for each in index for _ in range(each["rows"])] == ids
+    assert 5 == refused.code
+    assert "per_caller would hold 4 files; at most 3" in refused.err
+    assert not by_caller.exists()
+
+
+def test_a_name_is_no_formula_in_csv(tmp_path):  # F098
+    name = '=HYPERLINK("http://x")'
+    assert 0 == run(*callers(name)(tmp_path)).code
+    done = run("runs", "export", "latest", "--runs", tmp_path / "runs", "--format", "csv", "--output", tmp_path)
+    (file,) = tmp_path.glob("*_csv/results/callers.csv")
+
+    assert 0 == done.code, done.err
+    assert ["'" + name] == [row["caller_name"] for row in csv.DictReader(file.read_text().splitlines())]
 
 
 @pytest.mark.parametrize(("limit", "codes"), [(5, {74}), (8, {0, 74}), (16, {0, 74})])

@@ -214,3 +214,56 @@ def test_notes_beyond_the_limit_are_counted(made):
     done = run("data", "check", made / "candles.parquet", "--limit", 1)
 
     assert "more series with notes" in done.out
+
+
+def flip(path):
+    """Change one bit of a file."""
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_runs_are_verified_one_by_one_or_all(folder):
+    runs, newest = folder / "runs", ids(folder)[0]
+    one = run("runs", "verify", "latest", "--runs", runs)
+    every = run("runs", "verify", "--all", "--content", "--runs", runs)
+
+    assert (0, 0) == (one.code, every.code)
+    assert f"{newest}  completed, " in one.out and one.out.endswith("are as published\n")
+    assert [f"{i}  completed" for i in ids(folder)] == [line.partition(",")[0] for line in every.out.splitlines()[:3]]
+    assert every.out.endswith("3 runs, 0 of them not as published\n")
+
+
+def test_verify_names_what_is_corrupt_in_every_run_with_exit_code_4(folder):
+    runs, (newest, _, oldest) = folder / "runs", ids(folder)
+    path = next(runs.glob(f"*/run_id={newest}"))
+    flip(path / "results/trials.parquet")
+    flip(path / "logs/run.log")
+    (next(runs.glob(f"*/run_id={oldest}")) / "_SUCCESS").unlink()
+    every = run("runs", "verify", "--all", "--runs", runs)
+    found = json.loads(run("runs", "verify", newest, "--runs", runs, "--json").out)
+
+    assert 4 == every.code
+    assert f"{newest}  corrupt: results/trials.parquet: {path}/results/trials.parquet: sha256 is " in every.out
+    assert f"{newest}  corrupt: logs/run.log: " in every.out
+    assert f"{oldest}  unverified: run.json: " in every.out
+    assert every.out.endswith("3 runs, 2 of them not as published\n")
+    assert [{"logs/run.log", "results/trials.parquet"}] == [{f["path"] for f in one["findings"]} for one in found]
+
+
+def test_a_stranger_is_a_warning_and_no_damage(folder):
+    path = next((folder / "runs").glob(f"*/run_id={ids(folder)[0]}"))
+    (path / "notes.txt").write_text("mine")
+    done = run("runs", "verify", path, "--runs", folder / "runs")
+
+    assert 0 == done.code
+    assert "as published\n" in done.out
+    assert "warning: notes.txt: is no part of the run" in done.out
+
+
+@pytest.mark.parametrize("words", [[], ["latest", "--all"]])
+def test_verify_needs_one_run_or_all(tmp_path, words):
+    done = run("runs", "verify", *words, "--runs", tmp_path)
+
+    assert (2, "highwater: name one run (its id, or latest), or give --all\n") == (done.code, done.err)

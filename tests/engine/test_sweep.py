@@ -6,13 +6,14 @@ import statistics
 import numpy as np
 import pytest
 import small_market
-from highwater.engine.space import Space, draw, policy_at, rungs_of
+from highwater.engine.frontier import Frontier, Landscape
+from highwater.engine.policy import parse_policy
+from highwater.engine.sizing import SMALLEST_BLOCK
+from highwater.engine.space import Space, draw, policy_at, rungs_of, to_policies
 from highwater.engine.strategy import summary_columns, trade_columns
 from highwater.engine.sweep import (
     FRONTIER,
-    SMALLEST_BLOCK,
-    Frontier,
-    Landscape,
+    Choices,
     Plan,
     constraint,
     guard_overflow,
@@ -21,6 +22,7 @@ from highwater.engine.sweep import (
     search,
     trial_table,
 )
+from highwater.engine.tallies import exact, ground
 from highwater.engine.values import Range
 from highwater.io import schemas
 from highwater.io.errors import LimitError, UsageError
@@ -46,16 +48,18 @@ def ready(tmp_path_factory):
 
 def searched(ready, space, block=64):
     """Return the trials of a search as a table, its frontier and its landscape."""
-    work = Plan(space, alerts=int(ready.ok.sum()), block=block, **SEARCH)
+    work = Plan(space, alerts=int(ready.ok.sum()), block=block, memory=1 << 20, medians="all", **SEARCH)
     best, landscape, blocks = Frontier(work), Landscape(space), []
-    done = []
-    for drawn, columns, sums in search(ready, work, None, done.append):
+    there, done = ground(ready, "bars", 1 << 20, None), []
+    for drawn, columns, sums in search(there, work, done.append):
         best.add(columns)
         landscape.add(drawn, sums)
         blocks.append(trial_table(space, columns, "run"))
 
-    assert [*range(block, TRIALS, block), TRIALS] == done
-    return [row for table in blocks for row in table.to_pylist()], best, landscape
+    assert [trials * work.alerts for trials in (*range(block, TRIALS, block), TRIALS)] == done
+    ranking = best.columns(exact(there, to_policies(space, best.drawn())))
+    table = schemas.table(schemas.frontier(parameter_columns(space)), ranking, "run")
+    return [row for table in blocks for row in table.to_pylist()], table, landscape
 
 
 @pytest.mark.parametrize("intrabar", ["pessimistic", "optimistic", "ohlc_path"])
@@ -82,9 +86,7 @@ def test_how_trials_are_cut_into_blocks_changes_nothing(ready, space):
 
     assert [rows, rows] == [other[0] for other in others]
     for _, frontier, map_ in others:
-        assert schemas.table(schemas.frontier(parameter_columns(space)), best.columns(), "r").equals(
-            schemas.table(schemas.frontier(parameter_columns(space)), frontier.columns(), "r")
-        )
+        assert best.equals(frontier)
         assert {pair: sums.tolist() for pair, sums in landscape.sums.items()} == {
             pair: sums.tolist() for pair, sums in map_.sums.items()
         }
@@ -92,19 +94,20 @@ def test_how_trials_are_cut_into_blocks_changes_nothing(ready, space):
 
 def test_the_tables_fit_their_schemas(ready):
     for space in SPACES.values():
-        rows, best, _ = searched(ready, space)
-        table = schemas.table(schemas.frontier(parameter_columns(space)), best.columns(), "run")
+        rows, table, _ = searched(ready, space)
 
         assert TRIALS == len(rows) == table.num_rows
         assert schemas.trials(parameter_columns(space)).names == list(rows[0])
         assert [*range(1, TRIALS + 1)] == table["rank"].to_pylist()
+        for row in table.to_pylist():
+            assert parse_policy(row["policy_params"]).policy_id == row["policy_id"]
 
 
 def ranked(scores, objective="avg_return_bps", where=(), **columns):
     """Return the trial ids of a frontier, best first, and its columns."""
     space = Space({"tp": Range(2.0, 2.0)})
     limits = tuple(constraint(text) for text in where)
-    best = Frontier(Plan(space, len(scores), 1, objective, limits, 1, 8))
+    best = Frontier(Plan(space, len(scores), 1, objective, limits, 1, 8, 1 << 20))
     filler = dict.fromkeys((*SAME.split(), "ambiguous_rate"), np.ones(len(scores)))
     given = {
         "trial_id": np.arange(len(scores)),
@@ -114,7 +117,8 @@ def ranked(scores, objective="avg_return_bps", where=(), **columns):
         **columns,
     }
     best.add(given | {objective: scores})
-    return best.rows["trial_id"].tolist(), best.columns()
+    names = ("p25_return_bps", "median_return_bps", "p75_return_bps", "p90_return_bps", "max_drawdown_bps")
+    return best.rows["trial_id"].tolist(), best.columns(dict.fromkeys(names, np.zeros(len(best.rows["trial_id"]))))
 
 
 def test_best_first_and_ties_by_trial():
@@ -184,7 +188,7 @@ def test_the_liveliest_pair_is_that_which_moves_the_result_most():
 
 
 def sized(ready, memory=512 << 20, max_pairs=10**9, trials=1000):
-    return plan(SPACES["fixed"], trials, 1, "avg_return_bps", (), ready, memory, max_pairs)
+    return plan(SPACES["fixed"], trials, 1, "avg_return_bps", (), ready, memory, max_pairs, Choices("bars"))
 
 
 def test_blocks_fit_the_memory(ready):
@@ -197,7 +201,11 @@ def test_blocks_fit_the_memory(ready):
 
 @pytest.mark.parametrize(
     ("limit", "message"),
-    [({"memory": 5000}, "raise it with --mem"), ({"max_pairs": 100}, "raise it with --max-pairs")],
+    [
+        ({"memory": 5000}, "needs at least 0.00841 MiB; the budget is 0.00477 MiB: raise it with --mem 9K"),
+        ({"max_pairs": 100}, "above the limit of 100; raise it with --max-pairs, or ask for at most 5 --trials"),
+        ({"max_pairs": 10}, "above the limit of 10; raise it with --max-pairs"),
+    ],
 )
 def test_work_above_a_limit_is_refused_with_the_flag_that_raises_it(ready, limit, message):
     with pytest.raises(LimitError) as caught:

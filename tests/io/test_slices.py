@@ -220,8 +220,8 @@ def test_a_build_that_is_cut_short_leaves_no_slice(tmp_path, monkeypatch):
     def full(folder):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("highwater.io.slices.sync_folder", full)
-    with pytest.raises(StoreError, match=r"disk full while saving .*; free space or choose another --slices folder"):
+    monkeypatch.setattr("highwater.io.exports.sync_folder", full)
+    with pytest.raises(StoreError, match=r"disk full while writing .*; free space or choose another --slices folder"):
         build(tmp_path, market({"A": range(10)}), spans(("A", -1, 0, 99)), MARK)
 
     assert [] == list(slices(tmp_path))

@@ -1,0 +1,143 @@
+"""Trials on alerts by either engine, to the same integers: sums of returns, returns, and what only returns can tell."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..kernels.arrays import Ints, Policies, Windows, column
+from .recipe import Prepared
+from .sizing import BYTES_A_PAIR, LARGEST_BLOCK
+
+QUANTILES = {"p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The alerts of a search that have a window, and which of them the tables engine takes, ``fits`` bool[A].
+
+    ``order`` int64[A] is that of their entries, then of their ``call_id``. ``memory`` bytes bound the blocks of work.
+    """
+
+    prepared: Prepared
+    windows: Windows
+    fits: np.ndarray
+    order: np.ndarray
+    memory: int
+    threads: int | None
+
+    @property
+    def bars(self) -> int:
+        """How many alerts go candle by candle."""
+        return int((~self.fits).sum())
+
+
+def ground(prepared: Prepared, engine: Literal["tables", "bars"], memory: int, threads: int | None) -> Ground:
+    """Return the ``Ground`` of a search; an alert whose returns are too large for tables goes candle by candle."""
+    windows = _of(prepared.windows, prepared.ok)
+    fits = np.zeros(windows.first.size, np.bool_)
+    if engine == "tables":
+        from ..kernels.jit import threads as on
+        from ..kernels.tables import fits_all
+
+        with on(threads):
+            fits = fits_all(prepared.slice.candles, windows, prepared.step, prepared.costs)
+    calls = np.array(prepared.alerts["call_id"].to_pylist())[prepared.ok]
+    return Ground(prepared, windows, fits, np.lexsort((calls, windows.ts)), memory, threads)
+
+
+def tally(there: Ground, policies: Policies, medians: bool, advance: Callable[[int], None]) -> np.ndarray:
+    """Return TALLY[T] of every trial on every alert; medians only where asked for. ``advance`` is told trades done."""
+    from ..kernels.jit import threads as on
+    from ..kernels.search import TALLY, search_all, tally_all
+
+    candles, step, rules, costs = _market(there)
+    trials, out, done = policies.sl.size, np.zeros(policies.sl.size, TALLY), 0
+    if there.fits.any():
+        from ..kernels.tables import tally_tables
+
+        some = _of(there.windows, there.fits)
+        with on(there.threads):
+            out = tally_tables(candles, some, step, policies, rules, costs, lambda alerts: advance(alerts * trials))
+        done = some.first.size * trials
+    for rows, some, windows in _by_candle(there, policies):
+        with on(there.threads):
+            found = tally_all(*search_all(candles, windows, step, some, rules, costs)[:4])
+        for name in TALLY.names or ():
+            out[name][rows] += found[name]
+        advance(done + rows.stop * windows.first.size)
+    if medians and there.fits.any():
+        out["median_q"] = np.median(returns(there, policies), axis=1, overwrite_input=True)
+    return out
+
+
+def returns(there: Ground, policies: Policies) -> Ints:
+    """Return ``ret_q`` int64[T, A] of every trial on every alert."""
+    from ..kernels.jit import threads as on
+    from ..kernels.search import search_all
+
+    candles, step, rules, costs = _market(there)
+    out = np.empty((policies.sl.size, there.fits.size if there.bars else 0), np.int64)
+    if there.fits.any():
+        from ..kernels.tables import returns_tables
+
+        with on(there.threads):
+            found = returns_tables(candles, _of(there.windows, there.fits), step, policies, rules, costs)
+        if not there.bars:
+            return found
+        out[:, there.fits] = found
+    for rows, some, windows in _by_candle(there, policies):
+        with on(there.threads):
+            out[rows, ~there.fits] = search_all(candles, windows, step, some, rules, costs)[0].T
+    return out
+
+
+def exact(there: Ground, policies: Policies) -> dict[str, np.ndarray]:
+    """Return what only all returns of a trial can tell, name -> float64[T] in bps: its quantiles and its drawdown.
+
+    Quantiles are those of ``kernels.stats.quantile``. The equity curve stakes the same on every trade, begins at 0 and
+    adds each return in the order of entries; ``max_drawdown_bps`` is its deepest fall below its own high water, <= 0.
+    """
+    found = {f"{name}_return_bps": np.empty(policies.sl.size) for name in QUANTILES}
+    found["max_drawdown_bps"] = np.empty(policies.sl.size)
+    for rows, some in _cut(policies, max(1, there.memory // (there.fits.size * BYTES_A_PAIR))):
+        ret_q = returns(there, some)
+        values = np.quantile(ret_q.astype(float), tuple(QUANTILES.values()), axis=1)
+        for name, each in zip(QUANTILES, values, strict=True):
+            found[f"{name}_return_bps"][rows] = each / 100
+        found["max_drawdown_bps"][rows] = max_drawdown(ret_q[:, there.order]) / 100
+    return found
+
+
+def max_drawdown(steps: Ints) -> Ints:
+    """Return the deepest fall of each row's running sum below its own high water, which begins at 0; int64[T], <= 0."""
+    curve = np.cumsum(steps, axis=1)
+    return (curve - np.maximum(np.maximum.accumulate(curve, axis=1), 0)).min(axis=1, initial=0)
+
+
+def _market(there: Ground) -> tuple:
+    """Return what every kernel takes beside windows and policies: candles, the interval, rules and costs."""
+    ready = there.prepared
+    return ready.slice.candles, ready.step, ready.rules, ready.costs
+
+
+def _of(windows: Windows, kept: np.ndarray) -> Windows:
+    return Windows(*(column(part[kept], part.dtype) for part in windows))
+
+
+def _by_candle(there: Ground, policies: Policies) -> Iterator[tuple[slice, Policies, Windows]]:
+    """Yield blocks of trials and the windows to walk: none if all fit tables, else in an eighth of the memory."""
+    if there.bars:
+        windows, room = _of(there.windows, ~there.fits), there.memory // (8 if there.fits.any() else 1)
+        block = min(LARGEST_BLOCK, max(1, room // (there.bars * BYTES_A_PAIR)))
+        for rows, some in _cut(policies, block):
+            yield rows, some, windows
+
+
+def _cut(policies: Policies, block: int) -> Iterator[tuple[slice, Policies]]:
+    """Yield the rows and the policies of each block of trials."""
+    trials = policies.sl.size
+    for first in range(0, trials, block):
+        rows = slice(first, min(trials, first + block))
+        yield rows, Policies(*(column(part[rows], part.dtype) for part in policies))

@@ -1,0 +1,136 @@
+"""Work that is to be interrupted. Reads jobs, and does each in a child of its own that stops first, so as to be traced.
+
+A job is a line of JSON, ``[work, directory of runs, file for what is printed]``. It is answered by the child's process
+id once that has stopped, and by its exit code (-9: killed) once it has ended.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import duckdb  # noqa: F401  # or every child would
+import fire  # noqa: F401
+import numpy as np
+from highwater.engine import shell
+from highwater.io import catalog_store
+from highwater.io import publish as publishing
+from highwater.io.candles import CandleSet
+from highwater.io.catalog import sync
+from highwater.io.catalog_store import rows
+from highwater.io.housekeeping import archive, months, remove, restore
+from highwater.io.publish import stage
+from highwater.io.runs import list_runs
+from highwater.io.schemas import ALERTS, table
+from highwater.io.slices import Spans, build
+from highwater.kernels.arrays import candles
+
+ROW = {"call_id": "c", "mint": "m", "caller_name": "k", "chain": "solana", "created_at": "2024-01-01T00:00:00Z"}
+ALWAYS, MARK, MINUTE = "9999", "ab" * 32, 60_000
+EACH = 25  # runs of one writer
+PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
+
+
+def publish(root):
+    columns = {**ROW, "alert_ts_ms": np.arange(3), "alert_id": None, "alert_price": None, "mcap_usd": None}
+    with stage(root, "path-only") as staged:
+        staged.write("alerts", table(ALERTS, columns))
+        print(staged.publish().name)
+
+
+def fail(root):
+    with stage(root, "path-only") as staged:
+        print(staged.fail(ValueError("bad alerts")).name)
+
+
+def cut(root, mark=MARK):
+    """Build a slice of one token and ten candles beside the runs."""
+    ts = np.arange(10) * MINUTE
+    price = 1.0 + np.arange(10)
+    found = CandleSet(
+        ("A",), np.array([0, 10]), candles(ts, price, price, price, price, price), MINUTE, np.array([600_000]), (), ()
+    )
+    spans = Spans(("A",), *(np.array([n]) for n in (0, -1, 0, 600_000)))
+    print(build(slices_of(root), found, spans, mark).path.name)
+
+
+def pack(root):
+    for month, found in months(root, ALWAYS).items():
+        print(archive(root, month, found, archives_of(root)))
+
+
+def unpack(root):
+    for path in sorted(path for path in archives_of(root).iterdir() if path.suffix == ".zst"):
+        print(len(restore(root, path)[0]))
+
+
+def prune(root):
+    remove(root, list_runs(root)[0].path)
+
+
+def look(root):
+    for run in list_runs(root):
+        print(run.status)
+
+
+def publish_many(root):
+    for _ in range(EACH):
+        publish(root)
+
+
+def sync_often(root):
+    """Sync for as long as another process says, by a file, that it is at work."""
+    while (root / "busy").exists():
+        sync(root)
+
+
+def read_often(root):
+    """Read the catalog and print each number of runs in it."""
+    while (root / "busy").exists():
+        print(rows(root, "SELECT count(*) FROM catalog.runs WHERE status = 'completed'")[0][0])
+        time.sleep(0.002)
+
+
+def slices_of(root):
+    return root / "slices"
+
+
+def archives_of(root):
+    return root / "archives"
+
+
+WORK = {
+    work.__name__: work
+    for work in (publish, fail, cut, sync, pack, unpack, prune, look, publish_many, sync_often, read_often)
+}
+
+
+def main():
+    found = publishing.code()  # asks git, which is another process
+    publishing.code = lambda: found
+    catalog_store._SAFE["threads"] = 1  # so that the nth call is the same one in every process
+    for line in sys.stdin:
+        name, root, said = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            interruptible(partial(WORK[name], Path(root)), Path(said))
+        os.waitpid(child, os.WUNTRACED)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def interruptible(work, said):
+    """Stop, then do the work as the command line does it, and leave with its exit code."""
+    ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(ANYBODY), 0, 0, 0)
+    for number, end in ((1, ".out"), (2, ".err")):
+        os.dup2(os.open(said.with_suffix(end), os.O_WRONLY | os.O_CREAT), number)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    os._exit(shell.run(lambda: work() and None, [], version="0"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,388 @@
+import csv
+import errno
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from highwater.io import exports, exports_guide, schemas
+from highwater.io.errors import IntegrityError, LimitError, StoreError, UsageError
+from highwater.io.exports import INDEX, check, placed, write_csv, write_each, write_parquet
+from hypothesis import given
+from hypothesis import strategies as st
+
+FACTS = {"artifact": "per_alert", "run_id": "r"}
+HOSTILE = [
+    *("../../x", "/etc/x", "a\0b", "x" * 300, "\U0001f43a" * 64, "Bob", "bob", "BOB", "", "CON", "a.", "a ", "a:b"),
+    *(".hidden", "-rf", "a*b", "=1+1", "line\nbreak", "caf\u00e9", "cafe\u0301"),
+]
+
+
+def numbers(*values):
+    return pa.table({"a": pa.array(values, pa.int64())})
+
+
+def index_of(*names):
+    return pa.table({"file": pa.array(names, pa.string())})
+
+
+def write(path, value, *names):
+    """Write an export of one number a file."""
+    return write_each(path, [(name, numbers(value)) for name in names], index_of(*names), FACTS, "repeat")
+
+
+def values(path):
+    return {file.name: pq.read_table(file)["a"].to_pylist() for file in path.iterdir() if file.name != INDEX}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_an_export_of_many_files_lies_in_its_place_with_its_index(tmp_path):
+    path = tmp_path / "deep" / "per_alert"
+
+    assert 2 == write(path, 7, "a.parquet", "b.parquet")
+    assert {"a.parquet": [7], "b.parquet": [7]} == values(path)
+    assert ["a.parquet", "b.parquet"] == pq.read_table(path / INDEX)["file"].to_pylist()
+    assert ["per_alert"] == names(path.parent)
+
+
+def test_tables_of_one_file_follow_one_another_in_it(tmp_path):
+    tables = [("a", numbers(1)), ("a", numbers(2)), ("b", numbers(3))]
+    write_each(tmp_path / "x", tables, index_of("a", "a", "b"), FACTS, "")
+
+    assert {"a": [1, 2], "b": [3]} == values(tmp_path / "x")
+
+
+def test_a_later_export_takes_the_place_of_an_earlier_one_whole(tmp_path):
+    write(tmp_path / "x", 1, "a", "b")
+    write(tmp_path / "x", 2, "b", "c")
+    for value in (1, 2):
+        write_parquet(tmp_path / "one.parquet", numbers(value), FACTS, "")
+
+    assert {"b": [2], "c": [2]} == values(tmp_path / "x")
+    assert [2] == pq.read_table(tmp_path / "one.parquet")["a"].to_pylist()
+    assert ["one.parquet", "x"] == names(tmp_path)
+
+
+def test_without_an_exchange_the_earlier_one_is_set_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr(exports, "_exchanged", lambda *_: False)
+    write(tmp_path / "x", 1, "a")
+    write(tmp_path / "x", 2, "b")
+
+    assert {"b": [2]} == values(tmp_path / "x")
+    assert ["x"] == names(tmp_path)
+
+
+def foreign_file(path):
+    path.write_text("mine")
+
+
+def foreign_parquet(path):
+    pq.write_table(numbers(1), path)
+
+
+def foreign_folder(path):
+    (path / "deep").mkdir(parents=True)
+    (path / "deep" / "notes.txt").write_text("mine")
+
+
+def stranger(path):
+    write(path, 1, "a")
+    (path / "notes.txt").write_text("mine")
+
+
+def dangling(path):
+    path.symlink_to("nowhere")
+
+
+def index_alone(path):
+    path.mkdir()
+    pq.write_table(index_of("notes.txt"), path / INDEX)
+    (path / "notes.txt").write_text("mine")
+
+
+@pytest.mark.parametrize("make", [foreign_file, foreign_parquet, foreign_folder, stranger, dangling, index_alone])
+@pytest.mark.parametrize("folder", [True, False])
+def test_what_no_export_wrote_is_never_replaced(tmp_path, make, folder):
+    path = tmp_path / "x"
+    make(path)
+    before = sorted(str(each) for each in tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match=r"no export wrote|no earlier export"):
+        write(path, 2, "a") if folder else write_parquet(path, numbers(2), FACTS, "")
+
+    assert before == sorted(str(each) for each in tmp_path.rglob("*"))
+
+
+def test_an_empty_directory_may_be_taken(tmp_path):
+    (tmp_path / "x").mkdir()
+    write(tmp_path / "x", 1, "a")
+
+    assert {"a": [1]} == values(tmp_path / "x")
+
+
+def test_a_link_to_an_export_stays_a_link(tmp_path):
+    write(tmp_path / "real", 1, "a")
+    (tmp_path / "x").symlink_to("real")
+    write(tmp_path / "x", 2, "a")
+
+    assert {"a": [2]} == values(tmp_path / "real")
+    assert (tmp_path / "x").is_symlink()
+
+
+@pytest.mark.parametrize("step", ["open", "write", "fsync", "mkdir"])
+def test_whatever_the_disk_refuses_the_earlier_export_stays(tmp_path, monkeypatch, step):
+    """Each call of ``step`` fails once, in turn, until an export gets through."""
+    real = getattr(os, step)
+    for at in itertools.count(1):
+        root, calls = tmp_path / str(at), itertools.count(1)
+        write(root / "x", 1, "a", "b")
+
+        def failing(*given, at=at, calls=calls, **named):
+            if next(calls) == at:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(*given, **named)
+
+        monkeypatch.setattr(os, step, failing)
+        problem = ""
+        try:
+            write(root / "x", 2, "a", "c")
+        except StoreError as error:
+            problem = str(error)
+        finally:
+            monkeypatch.setattr(os, step, real)
+        seen = values(root / "x")
+
+        assert seen in ({"a": [1], "b": [1]}, {"a": [2], "c": [2]})
+        if not problem:
+            break
+        assert "disk full" in problem
+        assert ["x"] == names(root)
+    assert at > 1
+    assert {"a": [2], "c": [2]} == seen
+
+
+def test_an_interrupted_export_leaves_nothing(tmp_path):
+    def tables():
+        yield "a", numbers(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_each(tmp_path / "x", tables(), index_of("a"), FACTS, "")
+
+    assert [] == names(tmp_path)
+
+
+def test_the_draft_of_a_dead_process_is_swept_and_that_of_a_live_one_is_not(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from highwater.io.exports import placed
+with placed(Path(sys.argv[1]), "") as draft:
+    (draft / "new").mkdir()
+    os._exit(9)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x")], check=False)
+    (dead,) = names(tmp_path)
+    with placed(tmp_path / "x", "") as live:
+        (live / "new").mkdir()
+        write(tmp_path / "x", 1, "a")
+
+        assert 9 == done.returncode
+        assert dead not in names(tmp_path)
+        assert live.exists()
+    assert ["x"] == names(tmp_path)
+
+
+def test_too_many_files_are_refused_before_any_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(exports, "MOST_FILES", 2)
+    with pytest.raises(LimitError, match="would hold 3 files; at most 2"):
+        write(tmp_path / "x", 1, "a", "b", "c")
+
+    assert [] == names(tmp_path)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@given(st.lists(st.tuples(TEXTS, st.floats(allow_nan=False, allow_infinity=False))))
+def test_csv_cells_read_back_and_no_text_is_a_formula(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("csv")
+    table = pa.table(
+        {"text": pa.array([t for t, _ in rows], pa.string()), "number": pa.array([n for _, n in rows], pa.float64())}
+    )
+    write_csv(folder, "x.csv", table, "")
+    with (folder / "x.csv").open(newline="", encoding="utf-8") as file:
+        head, *found = csv.reader(file)
+    expected = [("'" if text[:1] in tuple("=+-@\t\r") and text else "") + text for text, _ in rows]
+
+    assert ["text", "number"] == head
+    assert expected == [text for text, _ in found]
+    assert [number for _, number in rows] == [float(number) for _, number in found]
+
+
+def test_csv_keeps_null_apart_from_empty_and_spells_nul_out(tmp_path):
+    write_csv(tmp_path, "x.csv", pa.table({"a": ["a\0b", "", None], "b": [-1, None, 2]}), "")
+
+    assert '"a","b"\n"a\\x00b",-1\n"",\n,2\n' == (tmp_path / "x.csv").read_text()
+
+
+def market(callers, statuses=None):
+    """Return the alerts, paths and trades of a made-up run, an alert a caller."""
+    n = len(callers)
+    statuses = statuses or ["OK"] * n
+    gone = np.array([status != "OK" for status in statuses])
+    ids = {"call_id": [f"c{i}" for i in range(n)], "mint": [f"Mint{i}aaaaaaaa" for i in range(n)]}
+    base = {**ids, "caller_name": callers, "chain": "solana", "alert_ts_ms": 1_735_689_600_123 + 60_000 * np.arange(n)}
+    blank = dict.fromkeys(set(schemas.paths().names) - {"run_id"} - base.keys())
+    known = {
+        "p0": 0.5,
+        "entry_ts_ms": 1_735_689_660_000,
+        "n_bars": 3,
+        "ath_mult": 2.5,
+        "t_2x_ms": 60_001,
+        "t_ath_ms": 120_000,
+        "dd_pre_2x": -0.25,
+        "ret_end_bps": -1234.5,
+    }
+    measured = {name: np.ma.array(np.full(n, value), mask=gone) for name, value in known.items()}
+    paths = schemas.table(schemas.paths(), {**blank, **base, "interval": "1m", **measured, "status": statuses}, "r")
+    alerts = schemas.table(
+        schemas.ALERTS, {**base, "created_at": "x", "alert_id": None, "alert_price": None, "mcap_usd": None}
+    )
+    blank = dict.fromkeys(set(schemas.TRADES.names) - {"run_id"})
+    traded = {
+        "exit_px": np.ma.array(np.full(n, 0.75), mask=gone),
+        "exit_ts_ms": np.ma.array(np.full(n, 1_735_689_720_000), mask=gone),
+        "time_exposed_ms": np.ma.array(np.full(n, 60_000), mask=gone),
+        "realized_return_bps": np.ma.array(np.full(n, 4839.5), mask=gone),
+        "exit_reason": [None if out else "TP" for out in gone],
+    }
+    trades = schemas.table(schemas.TRADES, {**blank, "call_id": ids["call_id"], "status": statuses, **traded}, "r")
+    return alerts, paths, trades
+
+
+# In the order of the guide's own result files.
+REACHED = ("2x", "3x", "4x", "5x", "10x")
+COLUMNS = [
+    *("alert_id", "mint", "caller", "alert_ts_utc", "entry_ts_utc", "interval_seconds", "horizon_hours", "status"),
+    *("candles", "entry_price", "ath_mult", "time_to_ath_s", *(f"time_to_{k}_s" for k in REACHED)),
+    *("dd_initial", "dd_overall", "dd_pre2x", *(f"dd_after_{k}" for k in REACHED), "dd_after_ath"),
+    *("peak_pnl_pct", "ret_end_pct"),
+]
+
+
+def test_the_baseline_has_the_guides_28_columns_in_its_units():
+    _, paths, _ = market(["a", "b", "c"], ["OK", "NO_ENTRY_BAR", "BAD_ENTRY_PRICE"])
+    found = exports_guide.baseline(paths, 60_000, 48 * 3_600_000)
+    first, second, third = found.to_pylist()
+
+    assert 28 == len(COLUMNS)
+    assert COLUMNS == found.column_names
+    assert {
+        "alert_id": 1,
+        "caller": "a",
+        "alert_ts_utc": "2025-01-01 00:00:00",
+        "entry_ts_utc": "2025-01-01 00:01:00",
+        "interval_seconds": 60,
+        "horizon_hours": 48,
+        "status": "ok",
+        "candles": 3,
+        "entry_price": 0.5,
+        "ath_mult": 2.5,
+        "time_to_ath_s": 120,
+        "time_to_2x_s": 61,
+        "time_to_3x_s": None,
+        "dd_pre2x": -0.25,
+        "peak_pnl_pct": 150.0,
+        "ret_end_pct": pytest.approx(-12.345),
+    }.items() <= first.items()
+    assert ("missing", 0, None, None, 2) == tuple(
+        second[name] for name in ("status", "candles", "entry_price", "entry_ts_utc", "alert_id")
+    )
+    assert "bad_entry" == third["status"]
+
+
+def test_an_interval_or_horizon_that_is_not_whole_is_null():
+    _, paths, _ = market(["a"])
+    (row,) = exports_guide.baseline(paths, 500, 90 * 60_000).to_pylist()
+
+    assert (None, None) == (row["interval_seconds"], row["horizon_hours"])
+
+
+def test_a_trade_is_the_baseline_without_its_end_in_percent_and_with_its_exit():
+    _, paths, trades = market(["a", "b"], ["OK", "NO_BARS"])
+    found = exports_guide.trades(paths, trades.take([1, 0]), 60_000, 3_600_000)
+    first, second = ({name: row[name] for name in found.column_names[27:]} for row in found.to_pylist())
+
+    assert COLUMNS[:27] == found.column_names[:27]
+    assert {
+        "ret_end": pytest.approx(-0.12345),
+        "exit_price": 0.75,
+        "exit_ts_utc": "2025-01-01 00:02:00",
+        "hold_time_s": 60,
+        "tp_sl_exit_reason": "tp",
+        "tp_sl_ret": pytest.approx(0.48395),
+    } == first
+    assert {None} == set(second.values())
+    with pytest.raises(IntegrityError, match="1 alerts without a row"):
+        exports_guide.trades(paths, trades.slice(1), 60_000, 3_600_000)
+
+
+def test_hostile_callers_get_files_of_their_own_and_keep_their_names(tmp_path):
+    _, paths, _ = market([*HOSTILE, "Bob"])
+    each = exports_guide.per_caller(exports_guide.baseline(paths, 60_000, 3_600_000))
+    write_each(tmp_path / "per_caller", *each, FACTS, "")
+    index = pq.read_table(tmp_path / "per_caller" / INDEX).to_pylist()
+    told = {row["file"]: row["caller"] for row in index}
+    held = {file: set(pq.read_table(tmp_path / "per_caller" / file)["caller"].to_pylist()) for file in told}
+
+    assert {*told, INDEX} == set(names(tmp_path / "per_caller"))
+    assert ["per_caller"] == names(tmp_path)
+    assert set(HOSTILE) == set(told.values())
+    assert {file: {caller} for file, caller in told.items()} == held
+    assert len(told) == len({file.lower() for file in told})
+    assert all(re.fullmatch(r"caller_[a-z0-9-]{1,24}~[0-9a-f]{12}\.parquet", file) for file in told)
+    assert 2 == next(row["rows"] for row in index if row["caller"] == "Bob")
+
+
+@pytest.mark.parametrize("mint", HOSTILE[:-2])
+def test_a_hostile_mint_leads_nowhere(mint):
+    alerts, paths, trades = market(["a"])
+    alerts = alerts.set_column(1, "mint", pa.array([mint]))
+    _, index = exports_guide.per_trade(alerts, paths, trades)
+
+    assert re.fullmatch(r"trade_1_([A-Za-z0-9]{1,8}|[a-z0-9-]+~[0-9a-f]{12})\.parquet", index["file"][0].as_py())
+    assert mint == index["mint"][0].as_py()
+
+
+def test_above_a_limit_a_file_holds_many_alerts(tmp_path, monkeypatch):
+    monkeypatch.setattr(exports_guide, "PART", 2)
+    alerts, paths, trades = market(list("abcde"), ["OK", "OK", "NO_BARS", "OK", "OK"])
+    rows = exports_guide.trades(paths, trades, 60_000, 3_600_000)
+    count = write_each(tmp_path / "x", *exports_guide.per_trade(alerts, paths, rows), FACTS, "")
+    found = {
+        file.name: pq.read_table(file)["alert_id"].to_pylist()
+        for file in (tmp_path / "x").iterdir()
+        if file.name != INDEX
+    }
+
+    assert 3 == count
+    assert {"trades_1_2.parquet": [1, 2], "trades_3_4.parquet": [4], "trades_5_5.parquet": [5]} == found
+    assert [1, 1, 0, 1, 1] == pq.read_table(tmp_path / "x" / INDEX)["rows"].to_pylist()
+
+
+def test_check_asks_no_more_than_it_must(tmp_path):
+    write(tmp_path / "x", 1, "a")
+
+    assert check(tmp_path / "x", folder=True) is None
+    assert check(tmp_path / "new", folder=True) is None
+    assert check(Path(tmp_path / "new.parquet"), folder=False) is None
