@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -147,9 +148,19 @@ def verify(run: str | Path, content: bool = False) -> list[Finding]:
 
 
 def run_folders(root: Path) -> list[Path]:
-    """Return what may be runs, newest first; ids begin with their time."""
-    found = root.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]/{_PREFIX}*")
+    """Return what may be runs, newest first; ids begin with their time. A directory that cannot be read is an error."""
+    with disk_errors(f"reading {root}", "mend the directory, or name another --runs"):
+        months = [path for path in _listed(root) if re.fullmatch(r"\d{4}-\d\d", path.name)]
+        found = [path for month in months for path in _listed(month) if path.name.startswith(_PREFIX)]
     return sorted(found, key=lambda path: (path.parent.name, path.name), reverse=True)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what lies in ``folder``; nothing where it is not a directory."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def read_entry(path: Path) -> RunEntry | None:

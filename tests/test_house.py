@@ -14,6 +14,7 @@ FLOORS = ("kernels", "io", "engine")
 SOURCES = sorted([*ROOT.glob("*.py"), *(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text()
+LOCKS = [LOCK, (ROOT / "requirements-peers.lock").read_text()]
 
 
 def module(path):
@@ -99,11 +100,12 @@ def test_io_needs_no_kernel(tmp_path):
     assert "highwater.kernels.arrays" == python(code, tmp_path)
 
 
-def test_every_locked_version_has_a_hash_and_no_address():
-    versions = re.split(r"\n(?=\S)", LOCK.strip())
+@pytest.mark.parametrize("lock", LOCKS, ids=["requirements", "peers"])
+def test_every_locked_version_has_a_hash_and_no_address(lock):
+    versions = re.split(r"\n(?=\S)", lock.strip())
 
     assert [] == [text.split()[0] for text in versions if "--hash=sha256:" not in text or "==" not in text]
-    assert not re.search("http|file:|--index|--find-links", LOCK)
+    assert not re.search("http|file:|--index|--find-links", lock)
 
 
 def test_the_lock_has_every_dependency():

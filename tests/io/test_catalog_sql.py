@@ -91,9 +91,9 @@ def test_the_views_that_every_store_has_may_be_empty_and_others_are_missing(tmp_
 
 
 def test_every_table_of_a_run_has_a_view():
-    tables = "alerts callers equity errors features fills frontier governance paths sessions strategies summary surface"
+    tables = "alerts callers equity errors features fills frontier governance paths sessions strategies summary"
 
-    assert {*tables.split(), "trades", "trials"} == set(VIEWS)
+    assert {*tables.split(), "surface", "surface_by", "trades", "trials"} == set(VIEWS)
 
 
 def test_a_strategy_index_is_read_as_strategies(tmp_path):

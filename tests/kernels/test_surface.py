@@ -219,10 +219,11 @@ def test_widths_read_off_the_index_and_widths_walked_are_the_same():
 
 def test_nobody_trades():
     candles, windows = small_market(7)
-    found = surfaced((candles, part(windows, slice(0))), gridded(SL, TP, MOVING))
+    found = surfaced((candles, part(windows, slice(0))), gridded(SL, TP, MOVING), medians=True)
 
     assert (4, 1, 8, 8) == found.shape
     assert not any(found[name].any() for name in FIELDS[:-1])
+    assert np.isnan(found["median_q"]).all()
 
 
 REAL = {

@@ -1,0 +1,156 @@
+"""The work of ``highwater surface`` from settings to a published run."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..io import schemas
+from ..io.errors import LimitError
+from ..io.publish import Stage
+from . import heatmap
+from .baseline import path_columns
+from .frontier import Frontier, Landscape
+from .progress import Advance, progress
+from .recipe import Prepared, prepare
+from .run import Outcome, _config, _publish, _recorded, _traded
+from .settings import Sources, Store, Trading
+from .space import to_policies
+from .surface import MEMORY, PIECE, Work, groups, plan, stripes
+from .surface_grid import canonical, grid_of, ranges_of
+from .sweep import STATISTICS, Plan, _trial_columns, guard_overflow
+from .tallies import Ground, exact, ground
+
+Columns = dict[str, Any]
+
+
+def run_surface(
+    sources: Sources, trading: Trading, store: Store, sized: Callable[[Prepared], Work], command: tuple[str, ...]
+) -> Outcome:
+    """Try every cell of a grid on every alert; publish all cells, the ranked best, and the trades of the first.
+
+    ``sized`` makes the plan once the alerts are known. Memory does not grow with the number of cells.
+    """
+    prepared = prepare(sources, trading, store)
+    work = sized(prepared)
+    ranked = ranking(work)
+    config = _config(prepared, sources, described(work))
+    best, landscape = Frontier(ranked), Landscape(work.grid.space)
+    with _recorded("surface", prepared, store) as s:
+        with prepared.clock.phase("paths"):
+            paths = path_columns(prepared, (), store.threads)
+        guard_overflow(prepared, np.ma.filled(paths["ath_mult"], np.nan))
+        there = ground(prepared, "tables", work.memory, store.threads)
+        parts = groups(there, work)
+        _room_for(work, len(parts), s.root)
+        _write_surface(s, there, work, store, best, landscape)
+        if work.by:
+            _write_groups(s, parts, work, store)
+        with prepared.clock.phase("ranking"):
+            found = exact(there, to_policies(work.grid.space, best.drawn()))
+        tables = _traded(s, prepared, store, best.policies()[0], (), paths)
+        columns = best.columns(found | {"plateau_bps": best.rows["plateau_bps"]})
+        schema = schemas.frontier(work.grid.space.named, ("plateau_bps",))
+        tables["frontier"] = schemas.table(schema, columns, s.run_id)
+        lively = landscape.liveliest(work.alerts)
+        if lively:
+            s.write_file("results/heatmap.svg", picture(lively, landscape.edges).encode(), "heatmap")
+        done = {"engine": "surface", "trials": work.grid.cells, "block": work.height, "pairs": work.trades}
+        outcome = _publish(s, prepared, store, config, command, tables, **done, alerts_by_candle=there.bars)
+    notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "groups": len(parts)}
+    return replace(outcome, landscape=lively, notes=notes)
+
+
+def again(config: Mapping[str, Any], work: tuple[Sources, Trading, Store], command: tuple[str, ...]) -> Outcome:
+    """Do the surface of a run's ``config`` once more."""
+    grid = grid_of(ranges_of(config["surface"]), 2**62)
+    choices = config["objective"], config["medians"], config["by"]
+    return run_surface(*work, lambda prepared: plan(grid, prepared, *choices, MEMORY, 2**62), command)
+
+
+def described(work: Work) -> dict[str, Any]:
+    """Return what a config says of a surface."""
+    return {
+        "surface": canonical(work.grid.ranges),
+        "objective": work.objective,
+        "medians": work.medians,
+        "by": work.by,
+    }
+
+
+def ranking(work: Work) -> Plan:
+    """Return the plan of a search that has the cells for trials: what ranks them asks for one."""
+    grid = work.grid
+    return Plan(grid.space, grid.cells, 0, work.objective, (), work.alerts, work.height, work.memory, "tables")
+
+
+def picture(lively: tuple[str, str, np.ndarray], edges: Mapping[str, np.ndarray]) -> str:
+    """Return the heat map of two parameters as SVG."""
+    x, y, means = lively
+    return heatmap.svg(means, edges[x], edges[y], x, y, "Mean return per trade", "bps")
+
+
+def _write_surface(s: Stage, there: Ground, work: Work, store: Store, best: Frontier, landscape: Landscape) -> None:
+    """Write every cell, and take each into the ranking and the heat map."""
+    space = work.grid.space
+    schema = schemas.surface(space.named)
+    with s.writer("surface", schema) as out, progress("cells", work.grid.cells, store.quiet) as advance:
+        for first, tally, around in stripes(there, work, "surface", advance):
+            with there.prepared.clock.phase("write"):
+                for at, some in _pieces(tally.size):
+                    drawn = work.grid.drawn(first + at, some.stop - some.start)
+                    columns = _trial_columns(space, drawn, tally[some], first + at)
+                    columns["plateau_bps"] = around[some] / work.alerts / 100
+                    del columns["policy_id"]
+                    if not work.medians:
+                        columns["median_return_bps"] = None
+                    out.write(schemas.table(schema, columns, s.run_id))
+                    best.add(columns)
+                    landscape.add(drawn, tally["sum_q"][some])
+
+
+def _write_groups(s: Stage, parts: list[tuple[pa.Scalar, Ground]], work: Work, store: Store) -> None:
+    """Write every cell once for each group of alerts."""
+    by, named, total = work.by or "caller", work.grid.space.named, len(parts) * work.grid.cells
+    schema, work = schemas.surface_by(by, named), replace(work, medians=False)
+    with s.writer("surface_by", schema) as out, progress(f"cells by {by}", total, store.quiet) as advance:
+        for i, (group, there) in enumerate(parts):
+            for first, tally, _ in stripes(there, work, "groups", _after(advance, i * work.grid.cells)):
+                for at, some in _pieces(tally.size):
+                    count, sums = some.stop - some.start, tally["sum_q"][some]
+                    columns = work.grid.drawn(first + at, count) | {
+                        schema.names[1]: pa.repeat(group, count),
+                        "trial_id": np.arange(first + at, first + at + count),
+                        "trades_count": tally["trades"][some],
+                        "sum_ret_q": sums,
+                        "avg_return_bps": sums / there.fits.size / 100,
+                    }
+                    if "time_stop_ms" in columns:
+                        columns["time_stop_ms"] = columns["time_stop_ms"].astype(np.int64)
+                    out.write(schemas.table(schema, columns, s.run_id))
+
+
+def _after(advance: Advance, before: int) -> Advance:
+    return lambda done: advance(before + done)
+
+
+def _pieces(size: int) -> Iterator[tuple[int, slice]]:
+    """Yield the start of some rows after others, and the rows."""
+    for at in range(0, size, PIECE):
+        yield at, slice(at, min(size, at + PIECE))
+
+
+def _room_for(work: Work, parts: int, root: Path) -> None:
+    """Raise LimitError unless the disk has room for a generous guess of the two tables of cells."""
+    named = len(work.grid.space.named)
+    size = 8 * work.grid.cells * (named + len(STATISTICS) + 4 + parts * (named + 4))
+    free = shutil.disk_usage(root).free
+    if free < 1.2 * size:
+        raise LimitError(
+            f"needs about {size / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB free; "
+            "free space, choose another --runs, or take longer steps"
+        )
