@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from ..io.manifest import utc_text
 from .values import DAY, Duration, Instant, Kind
 
 
@@ -28,6 +27,7 @@ def runs_gc(*, runs: Path = _RUNS, older_than: Duration = 30 * DAY, dry_run: boo
         dry_run: Say what would be removed, and remove nothing.
     """
     from ..io.housekeeping import collect, leftovers
+    from ..io.manifest import utc_text
 
     found = leftovers(runs, utc_text(time.time_ns() // 1_000_000 - older_than))
     if not dry_run:
@@ -52,6 +52,7 @@ def runs_prune(
     """
     from ..io.errors import UsageError
     from ..io.housekeeping import prunable, remove
+    from ..io.manifest import utc_text
 
     if keep is not None and keep < 0:
         raise UsageError(f"--keep is {keep}; it must be at least 0")

@@ -19,7 +19,7 @@ from ..io.manifest import COMPLETED, Input, Manifest
 from ..io.runs import read_artifact, read_manifest, verify
 from ..io.slices import Slice, open_slice
 from ..io.slices import verify as verify_slice
-from . import recipe
+from . import recipe, surface_run
 from .baseline import path_columns
 from .diff import Change, Difference, changes, differences
 from .policy import parse_policy
@@ -222,6 +222,7 @@ AGAIN: Mapping[str, Callable[[Config, Work, tuple[str, ...]], Outcome]] = {
     "path-only": _baseline,
     "policy": _strategy,
     "search": _sweep,
+    "surface": surface_run.again,
 }
 
 

@@ -33,6 +33,18 @@ COMMANDS = {
         "stop_out_rate<=0.00001",
         "avg_return_bps>-9",
     ],
+    "surface": [
+        "surface",
+        "--tp",
+        "1.1:3:0.1",
+        "--sl",
+        "0.5:0.9:0.1",
+        "--trail",
+        "0.1:0.3:0.1",
+        "--by",
+        "caller",
+        "--medians",
+    ],
     "rungs": ["sweep", "--trials", "40", "--ladder", "1.1:2@50%,2:4@30%", "--time-stop", "1h:9h", "--seed", "9" * 18],
     "many trades": ["sweep", "--trials", "40", "--trail", "0.05:0.4", "--trades", "3", "--medians", "all"],
 }
