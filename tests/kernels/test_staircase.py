@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from highwater.kernels import staircase
+from highwater.kernels import jit
 from highwater.kernels.arrays import INTRABAR, NEVER, OK, Policies, Rules, column
 from highwater.kernels.bounds import NOTE, bracket
 from highwater.kernels.exits import FILL, simulate
@@ -179,16 +179,14 @@ def bytes_of(index):
 
 
 @each_walk
-def test_neither_threads_nor_scratch_matter(name, monkeypatch):
+def test_neither_threads_nor_their_parts_matter(name, monkeypatch):
     candles, windows = walks(name)
     with threads(1):
         expected = bytes_of(index_all(candles, windows))
-    with threads(2):
-        assert expected == bytes_of(index_all(candles, windows))
-    for size in (1, 3_000_000):
-        monkeypatch.setattr(staircase, "SCRATCH", size)
-
-        assert expected == bytes_of(index_all(candles, windows))
+    for parts in (2, 1, 7):
+        monkeypatch.setattr(jit, "_PARTS", parts)
+        with threads(2):
+            assert expected == bytes_of(index_all(candles, windows))
 
 
 def test_the_index_of_nothing():
