@@ -30,7 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # numba's workqueue layer aborts the process when two threads run parallel kernels at once.
 _one_at_a_time = threading.Lock()
-_PARTS = 2  # that a thread gets of a shared loop, so that none waits long for the last
+_PARTS = 1  # that a thread gets of a shared loop: a call costs more than waiting for the last
 
 
 def kernels_digest() -> str:
