@@ -180,12 +180,15 @@ def frontier(outcome: Outcome, most: int) -> None:
 
 def engine(outcome: Outcome) -> str:
     """Return which engine did a search, and at which pace; in two lines where some alerts are none for tables."""
+    from ..kernels.jit import cold
+
     work, seconds = outcome.notes["work"], outcome.prepared.clock.spent["search"] / 1000
     said = f"engine {work.engine}: {work.trials:,} trials x {work.alerts:,} alerts in {seconds:,.1f} s"
     some = outcome.notes["by_candle"] if work.engine == "tables" else 0
     more = f";\n{' ' * 15}{some:,} alert{'s' * (some > 1)} candle by candle" if some else ""
     pace = seconds * 1e9 / work.pairs
-    return f"{said}, {pace:,.{0 if pace > 10 else 2}f} ns a trade{more}"
+    compiled = " with compiling" if cold else ""
+    return f"{said}, {pace:,.{0 if pace > 10 else 2}f} ns a trade{compiled}{more}"
 
 
 def _ranking(rows: list[dict[str, Any]], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
