@@ -1,5 +1,7 @@
 """The front door: ``highwater`` and ``python -m highwater``."""
 
+import contextlib
+import os
 import sys
 
 
@@ -7,7 +9,13 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     from .engine.cli import main as run
 
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code in (130, 143):  # a signal may have met compiled code half loaded, which the interpreter's end would touch
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
