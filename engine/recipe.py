@@ -30,6 +30,8 @@ WHY_EXCLUDED = {
     "BAD_ENTRY_PRICE": "the entry price is not a price of that market",
     "NO_BARS": "no candle between the entry and the horizon",
     "SERIES_REJECTED": "the token's candles were refused",
+    "SEALED": "kept for the holdout",
+    "PURGED": "its horizon reaches into the holdout",
 }
 
 

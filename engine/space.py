@@ -111,11 +111,11 @@ def draw(space: Space, seed: int, first: int, count: int) -> dict[str, np.ndarra
         else:
             cell = np.minimum(np.floor(u * (most + 1)), most)
         drawn[name] = np.minimum(np.round(each.low + cell * step, 10), each.high)
-    _ascend(drawn, len(space.shares))
+    ascend(drawn, len(space.shares))
     return drawn
 
 
-def _ascend(drawn: dict[str, np.ndarray], rungs: int) -> None:
+def ascend(drawn: dict[str, np.ndarray], rungs: int) -> None:
     """Sort the rungs of each trial, and lift a rung that equals the one below by a grid step."""
     if rungs > 1:
         names = [f"rung{i + 1}" for i in range(rungs)]

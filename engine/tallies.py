@@ -1,4 +1,4 @@
-"""Trials on alerts by either engine, to the same integers: sums of returns, returns, and what only returns can tell."""
+"""Trials on alerts by either engine, to the same integers: sums of returns, by day too; returns, and quantiles."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 from ..kernels.arrays import Ints, Policies, Windows, column
 from .recipe import Prepared
 from .sizing import BYTES_A_PAIR, LARGEST_BLOCK
+from .values import DAY
 
 QUANTILES = {"p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
 
@@ -74,8 +75,8 @@ def tally(there: Ground, policies: Policies, medians: bool, advance: Callable[[i
 
 def returns(there: Ground, policies: Policies) -> Ints:
     """Return ``ret_q`` int64[T, A] of every trial on every alert."""
+    from ..kernels.days import returns_bars
     from ..kernels.jit import threads as on
-    from ..kernels.search import search_all
 
     candles, step, rules, costs = _market(there)
     out = np.empty((policies.sl.size, there.fits.size if there.bars else 0), np.int64)
@@ -89,7 +90,46 @@ def returns(there: Ground, policies: Policies) -> Ints:
         out[:, there.fits] = found
     for rows, some, windows in _by_candle(there, policies):
         with on(there.threads):
-            out[rows, ~there.fits] = search_all(candles, windows, step, some, rules, costs)[0].T
+            out[rows, ~there.fits] = returns_bars(candles, windows, step, some, rules, costs).T
+    return out
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The UTC days from the first entry to the last: ``first`` since 1970, ``alerts`` int64[D] entered on each."""
+
+    first: int
+    alerts: Ints
+
+    @property
+    def days(self) -> int:
+        """How many days there are."""
+        return self.alerts.size
+
+
+def calendar(there: Ground) -> tuple[Calendar, Ints]:
+    """Return the ``Calendar`` of a search, and the number of each alert's day in it, int64[A]."""
+    days = there.windows.ts // DAY
+    first = int(days.min())
+    return Calendar(first, np.bincount(days - first)), days - first
+
+
+def by_day(there: Ground, policies: Policies) -> Ints:
+    """Return the sum of ``ret_q`` of every trial on the alerts entered on each day of ``calendar``, int64[T, D]."""
+    from ..kernels.days import by_day_tables, returns_bars
+    from ..kernels.jit import threads as on
+
+    candles, step, rules, costs = _market(there)
+    known, days = calendar(there)
+    out = np.zeros((policies.sl.size, known.days), np.int64)
+    if there.fits.any():
+        some = _of(there.windows, there.fits)
+        with on(there.threads):
+            out = by_day_tables(candles, some, step, days[there.fits], known.days, policies, rules, costs)
+    for rows, some, windows in _by_candle(there, policies):
+        with on(there.threads):
+            found = returns_bars(candles, windows, step, some, rules, costs)
+        np.add.at(out[rows].T, days[~there.fits], found)
     return out
 
 

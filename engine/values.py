@@ -65,6 +65,14 @@ def parse_float(text: str) -> float:
     return value
 
 
+def parse_share(text: str) -> float:
+    """Return the fraction of 20% or 0.2; from 0 to 1."""
+    number = text.removesuffix("%")
+    if not _FLOAT.fullmatch(number) or not 0 <= (value := float(number) / (100 if number != text else 1)) <= 1:
+        raise ValueError("it must be a share such as 20% or 0.2")
+    return value
+
+
 def parse_bool(text: str) -> bool:
     """Return the truth of true/false, yes/no, on/off or 1/0."""
     word = text.lower()
@@ -188,11 +196,17 @@ def show_size(size: int) -> str:
     return f"{size // 1024**power}{'BKMGT'[power]}"
 
 
+def show_share(share: float) -> str:
+    """Return the fraction as a percentage: 20%."""
+    return f"{share * 100:.10g}%"
+
+
 Duration = Annotated[int, Kind("DURATION", parse_duration, show_duration)]
 Interval = Annotated[int, Kind("INTERVAL", parse_interval, show_duration)]
 Instant = Annotated[int, Kind("TIME", parse_instant, show_instant)]
 Until = Annotated[int, Kind("TIME", parse_until, show_instant)]
 Size = Annotated[int, Kind("SIZE", parse_size, show_size)]
+Share = Annotated[float, Kind("SHARE", parse_share, show_share)]
 DurationRange = Annotated[Range, Kind("RANGE", _ranges(parse_duration, "5m:48h:1m"), _show_range(show_duration))]
 
 _KINDS: dict[Any, Kind] = {

@@ -80,7 +80,9 @@ def data_digest(inputs: Sequence[Input]) -> str:
 
 
 def configurations(manifest: Manifest) -> int:
-    """Return how many sets of exit rules a run tried: the rows of its trials or surface, else 1 where it traded."""
+    """Return how many sets of exit rules a run tried: its different trials or cells, else 1 where it traded."""
+    if type(distinct := manifest.execution.get("distinct")) is int:
+        return distinct
     tried = [artifact.rows or 0 for artifact in manifest.artifacts if artifact.type in ("trials", "surface")]
     traded = manifest.status == COMPLETED and manifest.artifact("trades") is not None
     return sum(tried) or int(traded)

@@ -315,11 +315,10 @@ def tally_tables(candles, windows, step, policies, rules, costs, advance=lambda 
     ``advance`` is told how many alerts are done.
     """
     axes, moving, ranks = axes_of(policies)
-    tiles = ranks[1] // TILE * (axes.time_ms.size // TILE + 1) + ranks[3] // TILE
-    order = np.argsort(tiles.astype(np.uint16 if tiles.max(initial=0) < 2**16 else np.int64), kind="stable")
+    order = tiled(ranks, axes)
     ranks, order = column(ranks[:, order], np.int32), column(order, np.int64)
     sums = np.zeros(order.size, SUMS)
-    for some, index, rows in _blocks(candles, windows, step, axes, moving, rules, costs, advance):
+    for some, index, rows in blocks_of(candles, windows, step, axes, moving, rules, costs, advance):
         partings = partings_of(candles, some, step, index, rows, moving, rules, costs)
         made = (index, rows, ranks, partings, policies, order, axes.tp, rules, costs, sums)
         share(add_up, order.size, candles, some, step, *made)
@@ -342,17 +341,23 @@ def tally_tables(candles, windows, step, policies, rules, costs, advance=lambda 
     return out
 
 
+def tiled(ranks, axes):
+    """Return the order of policies in which rows of targets and of time limits stay in the processor's cache."""
+    tiles = ranks[1] // TILE * (axes.time_ms.size // TILE + 1) + ranks[3] // TILE
+    return np.argsort(tiles.astype(np.uint16 if tiles.max(initial=0) < 2**16 else np.int64), kind="stable")
+
+
 def returns_tables(candles, windows, step, policies, rules, costs):
     """Return ``ret_q`` int64[T, A] of every policy on all windows; arguments as for ``tally_tables``."""
     axes, moving, ranks = axes_of(policies)
     out, s = np.empty((ranks.shape[1], windows.first.size), np.int64), 0
-    for some, _, rows in _blocks(candles, windows, step, axes, moving, rules, costs):
+    for some, _, rows in blocks_of(candles, windows, step, axes, moving, rules, costs):
         share(unpack, ranks.shape[1], rows, column(ranks, np.int32), out[:, s : s + some.first.size])
         s += some.first.size
     return out
 
 
-def _blocks(candles, windows, step, axes, moving, rules, costs, advance=lambda done: None):
+def blocks_of(candles, windows, step, axes, moving, rules, costs, advance=lambda done: None):
     """Yield (windows, index, rows) of each block of alerts."""
     for s in range(0, windows.first.size, p.TOGETHER):
         some = Windows(*(part[s : s + p.TOGETHER] for part in windows))

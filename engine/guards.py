@@ -1,0 +1,332 @@
+"""What is known for and against the winner of a search: luck, selection, unseen days, spread, and the data themselves.
+
+Means are per alert at a fixed stake, in basis points; the unit of observation is the UTC day of entry.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil, nan
+from typing import Any
+
+import numpy as np
+
+from ..io.errors import UsageError
+from ..kernels import arrays
+from ..kernels.arrays import Floats, Ints, Policies
+from .luck import SEED, Fold, Halving, Luck, standing
+from .policy import Policy, to_arrays
+from .recipe import Prepared, enter
+from .strategy import trade_columns
+from .tallies import Ground, by_day
+from .values import Share
+
+INTERVALS = 2000  # resamples of an interval
+MICRO_BPS = 100.0  # millionths in a basis point
+HELD = ("SEALED", "PURGED")  # alerts kept out on purpose
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guards:
+    """What the winner of a search must pass to be called proven; recorded with it.
+
+    Args:
+        guards: Say whether the winner is luck.
+        holdout: Share of the days, the last ones, that the search must not see: 20% (see sweep unseal).
+        max_luck: Highest chance that the best of as many rules without skill does as well.
+        max_pbo: Highest chance that the best on half of the days is in the worse half on the others (PBO).
+        min_dsr: Lowest chance that the Sharpe ratio is above that of the luckiest of all trials (DSR).
+    """
+
+    guards: bool = True
+    holdout: Share = 0.0
+    max_luck: Share = 0.05
+    max_pbo: Share = 0.2
+    min_dsr: Share = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.holdout <= 0.8:
+            raise UsageError(f"--holdout is {self.holdout:g}; it must be from 0% (none) to 80%")
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The winner against luck: its statistic, ``p`` allowing for all trials, and the mean that luck alone may show."""
+
+    statistic: float
+    p: float
+    line_bps: float
+    p_spa: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The winner's daily Sharpe ratio; its deflated probabilities for as many trials as they are worth, and for all.
+
+    ``needed_days``: how long a record tells it from the luckiest of the independent trials.
+    """
+
+    sharpe: float
+    skew: float
+    kurtosis: float
+    probability: float
+    independent: float
+    deflated_independent: float
+    tried: int
+    deflated_tried: float
+    needed_days: float
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What choosing anew before each fold made of the fold, and how sure that is."""
+
+    mean_bps: float
+    low_bps: float
+    high_bps: float
+    folds: tuple[Fold, ...]
+
+    @property
+    def winning(self) -> int:
+        """Folds that made money."""
+        return sum(fold.sum_q > 0 for fold in self.folds)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A month, or what is left without a caller or a token: its name, its alerts and their mean."""
+
+    name: str
+    alerts: int
+    mean_bps: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Where the winner's mean comes from: 95 % of resamples of days, and the mean without its best parts.
+
+    ``top_share``: what the best hundredth of trades made of all that winning trades made.
+    """
+
+    low_bps: float
+    high_bps: float
+    without_best: float
+    without_best_5: float
+    without_caller: Part
+    without_token: Part
+    top_share: float
+    months: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The winner, replayed under worse conditions."""
+
+    name: str
+    mean_bps: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What hangs on the data: order inside candles, alerts left out, and worse conditions."""
+
+    worst_bps: float
+    best_bps: float
+    ambiguous_rate: float
+    excluded: int
+    excluded_rate: float
+    excluded_lost_bps: float
+    lanes: tuple[Lane, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of a winner; what cannot be told of so few days is None.
+
+    ``neighbours``: the lowest and the highest mean among policies one step away.
+    """
+
+    trial_id: int
+    mean_bps: float
+    median_bps: float
+    win_rate: float
+    alerts: int
+    days: int
+    chance: Chance | None
+    halving: Halving | None
+    ratio: Ratio | None
+    unseen: Unseen | None
+    spread: Spread
+    quality: Quality
+    neighbours: tuple[float, float] | None
+
+
+def evidence(
+    there: Ground,
+    policy: Policy,
+    trial: int,
+    luck: Luck | None,
+    unseen: Unseen | None,
+    tried: int,
+    neighbours: tuple[float, float] | None,
+) -> Evidence:
+    """Return what is known of the winner ``trial`` with ``policy``, ``tried`` configurations ever on these alerts."""
+    trades, _ = trade_columns(there.prepared, policy, there.threads)
+    ok = np.flatnonzero(there.prepared.ok)
+    returns = np.ma.getdata(trades["ret_q"])[ok]
+    sums = by_day(there, to_arrays([policy]))
+    chance = ratio = None
+    if luck is not None:
+        chance, ratio = chance_of(sums, trial, luck), ratio_of(sums[0], luck, tried)
+    return Evidence(
+        trial,
+        _mean(returns),
+        float(np.median(returns)) / MICRO_BPS,
+        float((returns > 0).mean()),
+        returns.size,
+        sums.shape[1],
+        chance,
+        luck.halving if luck else None,
+        ratio,
+        unseen,
+        spread_of(there, returns, sums[0], luck),
+        quality_of(there.prepared, policy, trades, there.threads),
+        neighbours,
+    )
+
+
+def chance_of(sums: Ints, trial: int, luck: Luck) -> Chance:
+    """Return how the winner, its sums int64[1, D], stands against the best of all trials without skill."""
+    scale, statistic = (float(each[0]) for each in standing(sums, luck.length))
+    line = float(luck.highs[min(luck.highs.size - 1, ceil(0.95 * (luck.highs.size + 1)) - 1)])
+    line_bps = line / scale / luck.calendar.alerts.sum() / MICRO_BPS if scale else nan
+    return Chance(statistic, p_of(statistic, trial, luck), line_bps, luck.p_spa)
+
+
+def p_of(statistic: float, trial: int, luck: Luck) -> float:
+    """Return the p-value of a trial, allowing for all trials: step-down for the ranked, single-step for the others."""
+    from ..kernels.luck import p_value
+
+    at = np.flatnonzero(luck.ranked == trial)
+    return float(luck.p[at[0]]) if at.size else p_value(luck.highs, statistic)
+
+
+def ratio_of(sums: Ints, luck: Luck, tried: int) -> Ratio:
+    """Return the Sharpe ratio of a trial's days, int64[D], deflated."""
+    from ..kernels.sharpe import deflated, expected_highest, probabilistic, record_of, shortest_record
+
+    record, variance = record_of(sums), luck.sharpe_variance
+    benchmark = variance**0.5 * expected_highest(luck.independent)
+    return Ratio(
+        record.sharpe,
+        record.skew,
+        record.kurt,
+        probabilistic(record),
+        luck.independent,
+        deflated(record, variance, luck.independent),
+        tried,
+        deflated(record, variance, max(tried, luck.distinct)),
+        shortest_record(record, benchmark),
+    )
+
+
+def ranked_columns(there: Ground, policies: Policies, trials: Ints, luck: Luck, tried: int) -> dict[str, Floats]:
+    """Return what the frontier says of each of its trials: statistic, p-value, and what the Sharpe ratio is worth."""
+    sums = by_day(there, policies)
+    statistics = standing(sums, luck.length)[1]
+    ratios = [ratio_of(row, luck, tried) for row in sums]
+    return {
+        "t_stat": statistics,
+        "p_luck": np.array([p_of(*each, luck) for each in zip(statistics.tolist(), trials.tolist(), strict=True)]),
+        "psr": np.array([each.probability for each in ratios]),
+        "dsr_independent": np.array([each.deflated_independent for each in ratios]),
+        "dsr_tried": np.array([each.deflated_tried for each in ratios]),
+    }
+
+
+def unseen_of(there: Ground, luck: Luck, policies: Policies) -> Unseen | None:
+    """Return what the folds' trials, ``policies`` in the order of ``luck.folds``, made of their folds; None without."""
+    if not luck.folds:
+        return None
+    sums, alerts = by_day(there, policies), luck.calendar.alerts
+    days = [slice(fold.first, fold.last) for fold in luck.folds]
+    made = np.concatenate([row[part] for row, part in zip(sums, days, strict=True)])
+    entered = np.concatenate([alerts[part] for part in days])
+    return Unseen(made.sum() / entered.sum() / MICRO_BPS, *interval(made, entered, luck.length), luck.folds)
+
+
+def interval(sums: Ints, alerts: Ints, length: float) -> tuple[float, float]:
+    """Return between which means an alert 95 % of resamples of the days lie, in bps."""
+    from ..kernels.bootstrap import resamples
+
+    drawn = resamples(SEED, sums.size, length, INTERVALS)
+    entered = drawn @ alerts
+    means = (drawn @ sums)[entered > 0] / entered[entered > 0] / MICRO_BPS
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def spread_of(there: Ground, returns: Ints, sums: Ints, luck: Luck | None) -> Spread:
+    """Return where the mean of ``returns`` int64[A], one an alert with a window, comes from."""
+    prepared, ok = there.prepared, np.flatnonzero(there.prepared.ok)
+    names = (prepared.alerts[name].to_pylist() for name in ("caller_name", "mint"))
+    callers, mints = (np.array([name or "" for name in each])[ok] for each in names)
+    months = prepared.windows.ts[ok].astype("datetime64[ms]").astype("datetime64[M]").astype(str)
+    by_month = [(str(each), returns[months == each]) for each in np.unique(months)]
+    best, gain = np.sort(returns)[::-1], returns[returns > 0].sum()
+    low = high = nan
+    if luck is not None:
+        low, high = interval(sums, luck.calendar.alerts, luck.length)
+    return Spread(
+        low,
+        high,
+        _mean(best[1:]),
+        _mean(best[5:]),
+        _without(callers, returns),
+        _without(mints, returns),
+        float(np.maximum(best[: ceil(best.size / 100)], 0).sum() / gain) if gain else nan,
+        tuple(Part(name, some.size, _mean(some)) for name, some in by_month),
+    )
+
+
+def _without(names: np.ndarray, returns: Ints) -> Part:
+    """Return what is left without the name that made most."""
+    different, number = np.unique(names, return_inverse=True)
+    sums = np.zeros(different.size, np.int64)
+    np.add.at(sums, number, returns)
+    best = int(np.argmax(sums))
+    rest = returns[number != best]
+    return Part(str(different[best]), rest.size, _mean(rest))
+
+
+def quality_of(prepared: Prepared, policy: Policy, trades: dict[str, Any], threads: int | None) -> Quality:
+    """Return what hangs on the data, given the winner's trades as ``strategy.trade_columns`` returns them."""
+    ok = prepared.ok
+    returns = np.ma.getdata(trades["ret_q"])[ok]
+    out = sum(status not in ("OK", *HELD) for status in prepared.status)
+    lost = float((returns.sum() - out * 10**6) / (returns.size + out) / MICRO_BPS)
+    worst, best = (float(np.ma.getdata(trades[f"{name}_bps"])[ok].mean()) for name in ("worst", "best"))
+    lanes = (*stressed(prepared, policy, threads), Lane("worst order inside candles", worst))
+    rate = float(np.ma.getdata(trades["ambiguous"])[ok].mean())
+    return Quality(worst, best, rate, out, out / (returns.size + out), lost, lanes)
+
+
+def stressed(prepared: Prepared, policy: Policy, threads: int | None) -> Sequence[Lane]:
+    """Return the same policy at twice the costs, and entered one candle later."""
+    how = prepared.trading
+    dear = arrays.costs(2 * how.fee_bps, 2 * how.slippage_bps, legacy=how.costs == "legacy")
+    _, windows = enter(prepared.batch, prepared.slice, replace(how, latency=how.latency + prepared.step))
+    kept = np.where(prepared.ok, windows.status, prepared.windows.status)
+    late = windows._replace(status=kept, last=np.where(kept == arrays.OK, windows.last, windows.first))
+    lanes = (
+        ("twice the costs", replace(prepared, costs=dear)),
+        ("entered a candle later", replace(prepared, windows=late)),
+    )
+    found = []
+    for name, changed in lanes:
+        trades, _ = trade_columns(changed, policy, threads)
+        found.append(Lane(name, _mean(np.ma.getdata(trades["ret_q"])[changed.ok])))
+    return found
+
+
+def _mean(returns: Ints) -> float:
+    return float(returns.mean()) / MICRO_BPS if returns.size else nan

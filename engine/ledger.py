@@ -1,0 +1,67 @@
+"""How many sets of exit rules were ever tried on the same alerts, over all runs: what a winner is measured against."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..io.catalog_rows import configurations
+from ..io.catalog_store import rows
+from ..io.digest import config_digest
+from ..io.errors import IntegrityError, MissingError
+from ..io.manifest import COMPLETED
+from ..io.runs import read_entry, run_folders
+
+# What a search tells of its trials, and how they are judged: neither makes other trials of them.
+_NOT_TRIED = ("objective", "constraints", "medians", "trades", "by", "guards", "multiples", "unsealed")
+_KNOWN = "SELECT run_id, config, trials, alerts_digest, status FROM catalog.runs"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """``tried``: different configurations on some alerts in all; ``runs`` that tried them; ``peeks`` at a holdout."""
+
+    tried: int
+    runs: int
+    peeks: int
+
+
+def ledger_of(runs: Path, alerts_digest: str, config: Mapping[str, Any], trials: int) -> Ledger:
+    """Return the ledger of some alerts after a run with ``config`` of so many different ``trials``.
+
+    Runs come from the catalog, and where it has not been synced since, from their manifests. A search done again, or
+    further with the same seed, counts once; that other searches may hold the same policies is not allowed for.
+    """
+    most, count, peeks = {attempt(config): trials}, 1, 0
+    for found, tried in _before(runs, alerts_digest):
+        peeks += "unsealed" in found
+        if tried:
+            key = attempt(found)
+            most[key], count = max(most.get(key, 0), tried), count + 1
+    return Ledger(sum(most.values()), count, peeks)
+
+
+def attempt(config: Mapping[str, Any]) -> str:
+    """Return a digest of what a run tries: the same for a search with more trials of the same seed."""
+    kept = {name: value for name, value in config.items() if name not in _NOT_TRIED}
+    if "search" in kept:
+        kept["search"] = {name: value for name, value in kept["search"].items() if name != "trials"}
+    return config_digest(kept)
+
+
+def _before(runs: Path, alerts_digest: str) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the config and the configurations of every completed run on some alerts."""
+    try:
+        known = rows(runs, _KNOWN)
+    except (MissingError, IntegrityError):
+        known = []
+    for _, config, trials, digest, status in known:
+        if digest == alerts_digest and status == COMPLETED:
+            yield json.loads(config), trials or 0
+    seen = {run_id for run_id, *_ in known}
+    for folder in run_folders(runs):
+        if folder.name.partition("=")[2] not in seen and (entry := read_entry(folder)) and entry.manifest:
+            alerts = next((each.digest for each in entry.manifest.inputs if each.kind == "alerts"), None)
+            if alerts == alerts_digest and entry.status == COMPLETED:
+                yield entry.manifest.config, configurations(entry.manifest)

@@ -1,0 +1,278 @@
+"""Every trial of a search by day of entry, while blocks of them stream by: what the luck of a winner is told from.
+
+Sums are whole millionths, so nothing here depends on how the trials are cut or on how many threads there are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, log, sqrt
+
+import numpy as np
+
+from ..kernels.arrays import Floats, Ints, Policies
+from .tallies import Calendar, Ground, by_day, calendar
+from .values import DAY
+
+SEED = 0x4C75636B  # of all resamples: the same luck for every search
+RESAMPLES, RANKED, SAMPLE = 1000, 1000, 2000
+HALVES, FOLDS = 10, 8
+CHUNK = 4096  # trials whose means over all resamples are held at once
+_LEAST = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A stretch of days, and the trial that was best on the days well before it.
+
+    ``first`` and ``last``: days of the calendar; ``trained`` and ``alerts``: alerts of the days before, and of these;
+    ``trial``, and ``sum_q`` what it made of these.
+    """
+
+    first: int
+    last: int
+    trained: int
+    alerts: int
+    trial: int
+    sum_q: int
+
+
+@dataclass(frozen=True)
+class Halving:
+    """What choosing the best of all trials on one half of the days gives on the other, over every choice of halves.
+
+    ``overfit``: share of the halves whose best is in the worse half of all trials on the other days (PBO); ``losing``:
+    whose best loses there; ``slope`` of its mean there on its mean here; ``blocks`` of days, ``purged`` days left out.
+    """
+
+    overfit: float
+    losing: float
+    slope: float
+    blocks: int
+    purged: int
+
+
+@dataclass(frozen=True)
+class Luck:
+    """What all trials of a search tell of its winner.
+
+    ``highs`` float64[B]: the highest statistic of any trial in each resample, no trial having skill, ascending;
+    ``ranked`` int64[K]: the trials of highest statistic, best first, and their ``p`` float64[K] that allow for all
+    trials; ``p_spa``: of the best of all, by Hansen's consistent, lower and upper choice. ``sharpe_variance`` is that
+    of the trials' daily Sharpe ratios, ``independent`` how many independent trials a sample of them is worth. Halves
+    and folds are missing where there are too few days for them.
+    """
+
+    calendar: Calendar
+    trials: int
+    distinct: int
+    length: float
+    highs: Floats
+    ranked: Ints
+    p: Floats
+    p_spa: tuple[float, float, float]
+    sharpe_variance: float
+    independent: float
+    halving: Halving | None
+    folds: tuple[Fold, ...]
+
+
+def luck_of(
+    there: Ground,
+    trials: int,
+    policies: Callable[[int, int], Policies],
+    sample: Policies,
+    advance: Callable[[int], None] = lambda done: None,
+) -> Luck | None:
+    """Return the ``Luck`` of a search; None where all alerts were entered on one or two days.
+
+    ``policies(first, count)`` are some of its trials, ``sample`` a few that stand for all. O(trials * alerts) for the
+    sums by day, and O(trials * days * resamples).
+    """
+    known, _ = calendar(there)
+    if known.days < 3:
+        return None
+    from ..kernels.bootstrap import block_length
+    from ..kernels.luck import grouped
+    from ..kernels.sharpe import sharpes_of
+
+    few, horizon = by_day(there, sample), there.prepared.trading.horizon
+    length = max(block_length(few.mean(axis=0)), ceil(horizon / DAY) + 1.0)
+    best, race = _Best(known.days, length), _Race(known, folds_of(known, horizon))
+    split, blocks = split_of(known, horizon), []
+    sharpes, keys = np.empty(trials), np.empty(trials, np.uint64)
+    room = max(64, there.memory // (2 * 8 * known.days))
+    for first in range(0, trials, room):
+        some = policies(first, min(room, trials - first))
+        keys[first : first + room] = keys_of(some)
+        sums = by_day(there, some)
+        for s in range(0, len(sums), CHUNK):
+            part, begin = sums[s : s + CHUNK], first + s
+            best.add(part, begin)
+            race.add(part, begin)
+            sharpes[begin : begin + len(part)] = sharpes_of(part)
+            if split:
+                blocks.append(grouped(part, split[1], split[0]))
+        advance(first + len(sums))
+    halving = halving_of(np.concatenate(blocks, axis=1), known, split[1]) if split and trials > 1 else None
+    spread = sharpes[~np.isnan(sharpes)]
+    variance = float(spread.var()) if spread.size else float("nan")
+    distinct, independent = int(np.unique(keys).size), independent_of(few)
+    return Luck(known, trials, distinct, length, *best.found(), variance, independent, halving, race.found())
+
+
+class _Best:
+    """The highest statistic of any trial in every resample, and apart from them the resamples of the RANKED best."""
+
+    def __init__(self, days: int, length: float):
+        from ..kernels.bootstrap import resamples
+
+        self.drawn, self.length = resamples(SEED, days, length, RESAMPLES), length
+        self.least = -sqrt(2 * log(log(days)))
+        self.highs = np.full((RESAMPLES, 3), -np.inf)
+        self.trials, self.statistics = np.empty(0, np.int64), np.empty(0)
+        self.resampled = np.empty((0, RESAMPLES))
+
+    def add(self, sums: Ints, first: int) -> None:
+        """Take in the trials from ``first`` on, int64[N, D], N small: their means over all resamples are held."""
+        from ..kernels.jit import share
+        from ..kernels.luck import raise_highest
+
+        scale, centre = standing(sums, self.length)
+        means = self.drawn @ whole(sums).T
+        enters = np.argsort(-centre, kind="stable")[:RANKED]
+        if self.trials.size == RANKED:
+            enters = enters[centre[enters] > self.statistics[-1]]
+        apart = np.isin(np.arange(centre.size), enters)
+        share(raise_highest, RESAMPLES, means, scale, centre, self.least, apart, self.highs)
+        statistics = np.concatenate([self.statistics, centre[enters]])
+        trials = np.concatenate([self.trials, first + enters])
+        resampled = np.concatenate([self.resampled, (means[:, enters] * scale[enters] - centre[enters]).T])
+        order = np.lexsort((trials, -statistics))
+        best, rest = order[:RANKED], order[RANKED:]
+        self.trials, self.statistics, self.resampled = trials[best], statistics[best], resampled[best]
+        if rest.size:
+            np.maximum(self.highs[:, 0], resampled[rest].max(axis=0), out=self.highs[:, 0])
+
+    def found(self) -> tuple[Floats, Ints, Floats, tuple[float, float, float]]:
+        """Return the highest of all trials in each resample, the best trials, their p-values, and Hansen's three."""
+        from ..kernels.luck import p_value, step_down
+
+        p = step_down(self.statistics, self.resampled, self.highs[:, 0])
+        highs = np.maximum(self.highs[:, 0], self.resampled.max(axis=0))
+        best = max(float(self.statistics[0]), 0.0)
+        consistent, lower, upper = (
+            p_value(np.maximum(each, 0), best) for each in (self.highs[:, 1], self.highs[:, 2], highs)
+        )
+        return np.sort(highs), self.trials, p, (consistent, lower, upper)
+
+
+def standing(sums: Ints, length: float) -> tuple[Floats, Floats]:
+    """Return what makes a sum over T resampled days a statistic, and each trial's own statistic, float64[N].
+
+    The statistic is √T times the mean of a day over its deviation; 0 for a trial whose days do not vary.
+    """
+    from ..kernels.bootstrap import deviations_of
+
+    days, deviation = sums.shape[1], deviations_of(sums, length)
+    varies = deviation > 1e-9 * np.abs(sums).max(axis=1, initial=1)
+    scale = np.where(varies, 1 / np.where(varies, deviation, 1.0) / sqrt(days), 0.0)
+    return scale, sums.sum(axis=1) * scale
+
+
+def whole(sums: Ints) -> Floats:
+    """Return sums int64[N, D] as floats whose sums over any resample are exact, coarser where they would not be."""
+    from ..kernels.bootstrap import EXACT
+
+    most = np.abs(sums).max(axis=1, initial=1) / (EXACT // sums.shape[1])
+    if most.max(initial=0) <= 1:
+        return sums.astype(np.float64)
+    unit = 2.0 ** np.ceil(np.log2(np.maximum(most, 1.0)))[:, None]
+    return np.rint(sums / unit) * unit
+
+
+class _Race:
+    """The trial that is best on the days before each fold, as trials stream by; of equals the first."""
+
+    def __init__(self, known: Calendar, folds: list[tuple[int, int, int]]):
+        self.known, self.folds = known, folds
+        self.best = np.full((len(folds), 3), _LEAST)
+
+    def add(self, sums: Ints, first: int) -> None:
+        """Take in the trials from ``first`` on, int64[N, D]."""
+        for fold, (trained, begin, end) in zip(self.best, self.folds, strict=True):
+            before = sums[:, :trained].sum(axis=1)
+            k = int(np.argmax(before))
+            if before[k] > fold[0]:
+                fold[:] = before[k], first + k, sums[k, begin:end].sum()
+
+    def found(self) -> tuple[Fold, ...]:
+        """Return the folds."""
+        alerts = self.known.alerts
+        return tuple(
+            Fold(begin, end, int(alerts[:trained].sum()), int(alerts[begin:end].sum()), int(trial), int(sum_q))
+            for (trained, begin, end), (_, trial, sum_q) in zip(self.folds, self.best.tolist(), strict=True)
+        )
+
+
+def folds_of(known: Calendar, horizon: int) -> list[tuple[int, int, int]]:
+    """Return (days to train on, first day, last day) of each fold of a purged walk-forward, FOLDS at most.
+
+    The days are cut evenly; the first stretch is only trained on. Every trade of the days trained on is over a day
+    before its fold begins. None where fewer than two folds have alerts on both sides.
+    """
+    gap = horizon / DAY + 1
+    for folds in range(FOLDS, 1, -1):
+        edges = [known.days * i // (folds + 1) for i in range(folds + 2)]
+        found = [(max(0, int(begin - gap)), begin, end) for begin, end in pairwise(edges[1:])]
+        if all(known.alerts[:trained].any() and known.alerts[begin:end].any() for trained, begin, end in found):
+            return found
+    return []
+
+
+def split_of(known: Calendar, horizon: int) -> tuple[int, Ints] | None:
+    """Return into how many blocks the days are cut for halving, and the block of each day, -1 where purged.
+
+    A day is purged whose trades may reach over the end of its block. HALVES blocks, or fewer but four at least, so
+    that each has alerts left; None where there are too few days for that.
+    """
+    for blocks in range(HALVES, 3, -2):
+        edges = np.array([known.days * (i + 1) // blocks for i in range(blocks)])
+        block = np.searchsorted(edges, np.arange(known.days), "right")
+        over = np.arange(known.days) + 1 + horizon / DAY > edges[block]
+        block[over & (block < blocks - 1)] = -1
+        if all(known.alerts[block == b].any() for b in range(blocks)):
+            return blocks, block
+    return None
+
+
+def halving_of(sums: Ints, known: Calendar, block: Ints) -> Halving:
+    """Return the ``Halving`` of the trials' sums in each block, int64[S, N]."""
+    from ..kernels.luck import halves_of
+
+    halves = halves_of(sums)
+    alerts = np.bincount(block[block >= 0], known.alerts[block >= 0], len(sums))
+    here = halves.inside / (halves.blocks @ alerts)
+    there = halves.outside / (~halves.blocks @ alerts)
+    spread = here - here.mean()
+    slope = float((spread * there).sum() / (spread**2).sum()) if spread.any() else float("nan")
+    overfit = float((2 * halves.rank <= sums.shape[1] + 1).mean())
+    return Halving(overfit, float((halves.outside < 0).mean()), slope, len(sums), int((block < 0).sum()))
+
+
+def independent_of(sums: Ints) -> float:
+    """Return how many independent trials some are worth, by the correlations of their days, int64[N, D]."""
+    from ..kernels.luck import gram_of
+    from ..kernels.sharpe import effective_trials
+
+    return effective_trials(gram_of(sums))
+
+
+def keys_of(policies: Policies) -> np.ndarray:
+    """Return a number for each policy, uint64[T]: equal ones have the same, different ones hardly ever."""
+    columns = [np.reshape(part, (policies.sl.size, -1)).T.astype(np.float64) for part in policies]
+    keys = np.zeros(policies.sl.size, np.uint64)
+    for column in np.concatenate(columns):
+        keys = (keys ^ np.ascontiguousarray(column + 0.0).view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        keys ^= keys >> np.uint64(29)
+    return keys

@@ -1,0 +1,29 @@
+"""The policies one step away from some: a winner alone among them is luck, the middle of a plateau less so."""
+
+import numpy as np
+
+from ..kernels.arrays import Floats, Ints
+from .space import GRID, Space, ascend, to_policies
+from .tallies import Ground, tally
+
+STEP = 0.05  # of a value, and a step of its grid at least
+
+
+def around(there: Ground, space: Space, drawn: dict[str, Floats]) -> tuple[Ints, Ints]:
+    """Return the lowest and the highest sum of ``ret_q`` of each policy and its neighbours, int64[N].
+
+    A neighbour has one parameter moved by a step up or down, inside the range searched.
+    """
+    count = next(iter(drawn.values())).size
+    moved = [_moved(space, drawn, name, way) for name in space.varied for way in (-1, 1)]
+    whole = {name: np.concatenate([drawn[name], *(each[name] for each in moved)]) for name in drawn}
+    ascend(whole, len(space.shares))
+    sums = tally(there, to_policies(space, whole), False, lambda done: None)["sum_q"].reshape(-1, count)
+    return sums.min(axis=0), sums.max(axis=0)
+
+
+def _moved(space: Space, drawn: dict[str, Floats], name: str, way: int) -> dict[str, Floats]:
+    each = space.ranges[name]
+    grid = each.step or GRID[name]
+    steps = np.maximum(1, np.rint(STEP * np.abs(drawn[name]) / grid))
+    return drawn | {name: np.clip(np.round(drawn[name] + way * steps * grid, 10), each.low, each.high)}
