@@ -113,6 +113,8 @@ def pytest_sessionfinish(session, exitstatus):
 
 def pytest_terminal_summary(terminalreporter, config):
     rows, points, _ = config.stash[FOUND]
+    for reason in sorted({report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())}):
+        terminalreporter.write_line(reason)
     if not rows:
         return
     lines = ["| question | way | best ms | median ms | CPU ms | figure |", "|---|---|--:|--:|--:|---|"]

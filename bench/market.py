@@ -14,11 +14,12 @@ DISTINCT = 1_000  # series drawn; the rest repeat them, in memory of their own
 
 
 class Market(NamedTuple):
-    """The candles of all series, one behind the other, and the alerts at the first candle of each."""
+    """The candles of all series, one behind the other; the alerts on them, each with its window; ms a candle."""
 
     candles: Candles
     alerts: Alerts
     windows: Windows
+    step: int = STEP
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """A sweep as a surface: every stop with every target at once."""
 
 import numpy as np
-from highwater.bench.market import STEP, Market
+from highwater.bench.market import Market
 from highwater.bench.ours import FS1, load, stops_and_targets
 from highwater.kernels import Costs, Policies, Rules, column, surface_all
 from highwater.kernels.arrays import NEVER
@@ -19,7 +19,7 @@ def sweep(market: Market, sl: np.ndarray, tp: np.ndarray, rules: Rules = FS1):
     """Return the mean return float64[T] of each pair of a stop and a target, all pairs of some of either."""
     stops, targets = np.unique(sl)[::-1], np.unique(tp)
     times = column([NEVER], np.int64)
-    bars, windows = market.candles, market.windows
-    found = surface_all(bars, windows, STEP, column(stops), column(targets), unmoved(), times, rules, Costs())[0, 0]
+    bars, windows, step = market.candles, market.windows, market.step
+    found = surface_all(bars, windows, step, column(stops), column(targets), unmoved(), times, rules, Costs())[0, 0]
     k, m = np.searchsorted(targets, tp), np.searchsorted(-stops, -sl)
     return found["sum_q"][k, m] / windows.first.size / 1e6

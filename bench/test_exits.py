@@ -1,7 +1,7 @@
 """How fast is one policy, bar by bar?"""
 
 import numpy as np
-from highwater.bench.market import STEP, market, policies
+from highwater.bench.market import market, policies
 from highwater.kernels import Costs, Rules, column, policy_of, simulate_all
 
 FIXED = policies("fixed", 1)._replace(sl=column([0.7]), tp=column([[2.0]]))
@@ -9,10 +9,10 @@ TRAILING = policies("trailing", 1)._replace(sl=column([0.5]), trail_pct=column([
 
 
 def test_one_policy(bench):
-    bars, _, windows = market()
+    bars, _, windows, step = market()
 
     def trades(policies):
-        return simulate_all(bars, windows, STEP, policy_of(policies, 0), Rules(), Costs())[0]
+        return simulate_all(bars, windows, step, policy_of(policies, 0), Rules(), Costs())[0]
 
     times = bench.compare(
         {"stop and target": lambda: trades(FIXED), "stop and trailing stop": lambda: trades(TRAILING)}

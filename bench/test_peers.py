@@ -7,9 +7,10 @@ import pytest
 from highwater.bench import ours
 from highwater.bench.engines import BARS, OURS, PEERS, PLAIN, TASKS, Engine, asked, missing, peaks
 from highwater.bench.market import CANDLES, market
+from highwater.bench.ours import ROUNDING
+from highwater.bench.questions import rounded
 from highwater.kernels import Rules
 
-ROUNDING = 0.51e-6  # a search adds up whole millionths, the others plain returns
 MEMORY: dict[str, dict[str, float]] = {}
 
 
@@ -26,10 +27,6 @@ def check(task: str, engine: Engine, answer) -> str:
     if task == "paths" or not engine.at_open:
         return ""
     return f", {np.sum(answer[1] != ours.policy(made, *extra)[1])} sold at an open beyond the target"
-
-
-def rounded(number: float) -> str:
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -2,36 +2,39 @@
 
 import numba
 import numpy as np
-from highwater.bench.market import STEP, Market
+from highwater.bench.market import Market
 
 CHUNKS = 64  # of alerts, each with sums of its own
 
 
 def load(market: Market):
+    """Return (prices and windows, times)."""
     bars, windows = market.candles, market.windows
-    return bars.open, bars.high, bars.low, bars.close, windows.first, windows.last, windows.price
+    prices = bars.open, bars.high, bars.low, bars.close
+    return (*prices, windows.first, windows.last, windows.price), (bars.ts, windows.ts, market.step)
 
 
 def paths(data):
-    return _paths(*data, STEP)
+    return _paths(*data[0], *data[1])
 
 
 def policy(data, sl, tp):
-    return _policy(*data, sl, tp)
+    return _policy(*data[0], sl, tp)
 
 
 def sweep(data, sl, tp):
-    return _sweep(*data, sl, tp) / data[4].size
+    return _sweep(*data[0], sl, tp) / data[0][4].size
 
 
 def search(data, policies):
-    """Return the mean return of each policy: a stop, a target, a trailing stop and a time limit in candles."""
-    limits = np.minimum(policies.time_ms // STEP, 2**31)
-    return _search(*data, policies.sl, policies.tp[:, 0], 1.0 - policies.trail_pct, limits) / data[4].size
+    """Return the mean return of each policy: a stop, a target, a trailing stop and a time limit."""
+    limits = -(-policies.time_ms // data[1][-1])  # in candles, where none is missing
+    given = policies.sl, policies.tp[:, 0], 1.0 - policies.trail_pct, policies.time_ms, limits
+    return _search(*data[0], *data[1], *given) / data[0][4].size
 
 
 @numba.njit(parallel=True, nogil=True, error_model="numpy", cache=True)
-def _paths(opens, highs, lows, closes, first, last, prices, step):
+def _paths(opens, highs, lows, closes, first, last, prices, times, entered, step):
     ath, mdd, to_2x = np.empty(first.size), np.empty(first.size), np.empty(first.size, np.int64)
     for a in numba.prange(first.size):
         open_, high, low = opens[first[a] : last[a]], highs[first[a] : last[a]], lows[first[a] : last[a]]
@@ -40,7 +43,7 @@ def _paths(opens, highs, lows, closes, first, last, prices, step):
             if high[i] > peak:
                 peak = high[i]
                 if touch < 0 and peak >= level:
-                    touch = i * step + (0 if open_[i] >= level else step)
+                    touch = times[first[a] + i] - entered[a] + (0 if open_[i] >= level else step)
             worst = min(worst, low[i] / peak)
         ath[a], mdd[a], to_2x[a] = peak / prices[a], worst - 1.0, touch
     return ath, mdd, to_2x
@@ -103,13 +106,15 @@ def leave_trailing(open_, high, low, close, price, sl, target, keep, limit):
 
 
 @numba.njit(parallel=True, nogil=True, error_model="numpy", cache=True)
-def _search(opens, highs, lows, closes, first, last, prices, sl, tp, keep, limits):
+def _search(opens, highs, lows, closes, first, last, prices, times, entered, step, sl, tp, keep, time_ms, limits):
     total = np.zeros((CHUNKS, sl.size))
     for c in numba.prange(CHUNKS):
         for a in range(c * first.size // CHUNKS, (c + 1) * first.size // CHUNKS):
             s, e, p = first[a], last[a], prices[a]
-            open_, high, low, close = opens[s:e], highs[s:e], lows[s:e], closes[s:e]
+            open_, high, low, close, ts = opens[s:e], highs[s:e], lows[s:e], closes[s:e], times[s:e]
+            even = ts[-1] - entered[a] == (e - s - 1) * step
             for t in range(sl.size):
-                sold = leave_trailing(open_, high, low, close, p, p * sl[t], p * tp[t], keep[t], limits[t])
+                limit = limits[t] if even else np.searchsorted(ts, entered[a] + time_ms[t])
+                sold = leave_trailing(open_, high, low, close, p, p * sl[t], p * tp[t], keep[t], limit)
                 total[c, t] += sold / p - 1.0
     return total.sum(axis=0)

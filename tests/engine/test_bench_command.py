@@ -53,7 +53,7 @@ def test_without_a_question_all_are_asked_and_the_help_names_them(started):
     names = [name.removeprefix("test_").removesuffix(".py") for name in files]
 
     assert [f"bench/{name}" for name in files] == command[3:-1]
-    assert ", ".join(names) in " ".join(run("bench", "--help").out.split())
+    assert f"(default: all): {', '.join(names)}." in " ".join(run("bench", "--help").out.split())
 
 
 def test_an_unknown_question_is_named(started):
