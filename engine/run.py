@@ -21,14 +21,12 @@ from .callers import caller_columns
 from .frontier import Frontier, Landscape
 from .policy import Policy
 from .progress import progress
-from .recipe import Prepared, excluded, prepare
-from .settings import Sources, Store, Trading, resolved
+from .recipe import FILL_SEMANTICS, Prepared, excluded
+from .settings import Store, resolved
 from .space import Space, canonical, to_policies
 from .strategy import summary_columns, trade_columns, with_tail_capture
 from .sweep import Plan, guard_overflow, parameter_columns, search, trial_table
 from .tallies import exact, ground
-
-FILL_SEMANTICS = "FS-1"
 
 
 @dataclass(frozen=True)
@@ -44,42 +42,33 @@ class Outcome:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run_baseline(
-    sources: Sources, trading: Trading, store: Store, multiples: tuple[float, ...], command: tuple[str, ...]
-) -> Outcome:
+def run_baseline(prepared: Prepared, store: Store, multiples: tuple[float, ...], command: tuple[str, ...]) -> Outcome:
     """Measure every alert's path, and publish the metrics and the caller table."""
-    prepared = prepare(sources, trading, store)
-    config = _config(prepared, sources, {"multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]})
-    with _recorded("path-only", prepared, store) as s:
+    config = config_of(prepared, {"multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]})
+    with recorded("path-only", prepared, store) as s:
         with prepared.clock.phase("paths"):
             paths = path_columns(prepared, multiples, store.threads)
         tables = {
             "paths": schemas.table(schemas.paths(multiples), paths, s.run_id),
             "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, None), s.run_id),
         }
-        return _publish(s, prepared, store, config, command, tables)
+        return publish(s, prepared, store, config, command, tables)
 
 
 def run_strategy(
-    sources: Sources,
-    trading: Trading,
-    store: Store,
-    policy: Policy,
-    multiples: tuple[float, ...],
-    command: tuple[str, ...],
+    prepared: Prepared, store: Store, policy: Policy, multiples: tuple[float, ...], command: tuple[str, ...]
 ) -> Outcome:
     """Trade every alert with one policy, and publish its trades, fills and summary."""
-    prepared = prepare(sources, trading, store)
     chosen = {"policy": policy.canonical(), "multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]}
-    config = _config(prepared, sources, chosen)
-    with _recorded("policy", prepared, store) as s:
+    config = config_of(prepared, chosen)
+    with recorded("policy", prepared, store) as s:
         with prepared.clock.phase("paths"):
             paths = path_columns(prepared, multiples, store.threads)
-        tables = _traded(s, prepared, store, policy, multiples, paths)
-        return _publish(s, prepared, store, config, command, tables)
+        tables = trade_tables(s, prepared, store, policy, multiples, paths)
+        return publish(s, prepared, store, config, command, tables)
 
 
-def _traded(
+def trade_tables(
     s: Stage,
     prepared: Prepared,
     store: Store,
@@ -101,8 +90,7 @@ def _traded(
 
 
 def run_sweep(
-    sources: Sources,
-    trading: Trading,
+    prepared: Prepared,
     store: Store,
     space: Space,
     sized: Callable[[Prepared], Plan],
@@ -110,13 +98,11 @@ def run_sweep(
 ) -> Outcome:
     """Try every trial of a search on every alert; publish all trials, the ranked best, and the trades of the first.
 
-    ``sized`` makes the plan once the alerts are known. Memory does not grow with the number of trials.
+    ``sized`` makes the plan. Memory does not grow with the number of trials.
     """
-    prepared = prepare(sources, trading, store)
     work = sized(prepared)
-    config = _config(
+    config = config_of(
         prepared,
-        sources,
         {
             "search": {"space": canonical(space), "trials": work.trials, "seed": str(work.seed)},
             "objective": work.objective,
@@ -126,7 +112,7 @@ def run_sweep(
         },
     )
     best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
-    with _recorded("search", prepared, store) as s:
+    with recorded("search", prepared, store) as s:
         _room_for(work.bytes_on_disk, s.root)
         with prepared.clock.phase("paths"):
             paths = path_columns(prepared, (), store.threads)
@@ -144,7 +130,7 @@ def run_sweep(
         with prepared.clock.phase("ranking"):
             columns = best.columns(exact(there, to_policies(space, best.drawn())))
         policies = list(dict.fromkeys(best.policies()[: work.trades]))
-        tables = _traded(s, prepared, store, policies[0], (), paths)
+        tables = trade_tables(s, prepared, store, policies[0], (), paths)
         _write_trades(s, prepared, store, tables, policies[1:], paths)
         tables["frontier"] = schemas.table(schemas.frontier(parameter_columns(space)), columns, s.run_id)
         lively = landscape.liveliest(work.alerts)
@@ -153,8 +139,8 @@ def run_sweep(
             picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
             s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
         done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
-        done["alerts_by_candle"] = there.bars
-        outcome = _publish(s, prepared, store, config, command, tables, ("trades", "fills"), **done)
+        done |= {"alerts_by_candle": there.bars, "memory": work.memory}
+        outcome = publish(s, prepared, store, config, command, tables, ("trades", "fills"), **done)
     return replace(outcome, landscape=lively, notes={"work": work, "edges": landscape.edges, "by_candle": there.bars})
 
 
@@ -183,12 +169,12 @@ def _write_trades(
 _TIMES = ("from", "to", "interval", "resample", "coverage_end", "horizon", "latency", "max_entry_delay")
 
 
-def _config(prepared: Prepared, sources: Sources, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def config_of(prepared: Prepared, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides the results, nothing left to be found out; times in ms.
 
     Where the data lay is among the inputs, with their digests.
     """
-    settings = resolved(sources, prepared.trading)
+    settings = resolved(prepared.sources, prepared.trading)
     for name in ("alerts", "candles", "max_decoded"):
         del settings[name]
     settings["interval"] = prepared.step
@@ -199,7 +185,7 @@ def _config(prepared: Prepared, sources: Sources, chosen: Mapping[str, Any]) -> 
 
 
 @contextmanager
-def _recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage]:
+def recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage]:
     """Hold a stage; a bug inside is published as a failed run, what the user can mend is not."""
     with stage(store.runs, run_type) as s:
         try:
@@ -211,7 +197,7 @@ def _recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage
             raise
 
 
-def _publish(
+def publish(
     s: Stage,
     prepared: Prepared,
     store: Store,

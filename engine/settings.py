@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Entry = Literal["next_open", "next_high", "bar_close", "alert_price"]
 Intrabar = Literal["pessimistic", "optimistic", "ohlc_path"]
 Unit = Literal["s", "ms", "us", "ns"]
+MEMORY = 512 << 20  # bytes for the blocks of a search, unless told otherwise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -172,6 +172,19 @@ def _columns(mapped: pa.MemoryMappedFile, rows: int) -> list[Any]:
     return [column.slice(0, rows).to_numpy(zero_copy_only=True) for column in batch.columns]
 
 
+def holding(folder: Path, digest: str, interval: int) -> list[Slice]:
+    """Return the slices in ``folder`` of candles with this digest and interval, by name; damaged ones are left out."""
+    found = []
+    for path in sorted(folder.glob("slice_*.arrow")):
+        try:
+            one = open_slice(path)
+        except HighwaterError:
+            continue
+        if (one.facts.content_sha256, one.facts.interval_ms) == (digest, interval):
+            found.append(one)
+    return found
+
+
 def slices(folder: Path) -> Iterator[Slice]:
     """Yield the slices in ``folder``, by name; the first damaged one raises as ``open_slice`` does."""
     for path in sorted(folder.glob("slice_*.arrow")):
