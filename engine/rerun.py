@@ -18,7 +18,7 @@ from ..io.runs import read_artifact, read_manifest, verify
 from ..io.slices import Slice, holding
 from ..io.slices import verify as verify_slice
 from . import recipe
-from .baseline import path_columns
+from .baseline import path_table
 from .diff import Change, Difference, changes, differences
 from .policy import parse_policy
 from .recipe import FILL_SEMANTICS, Clock, Prepared
@@ -170,8 +170,8 @@ def _tells(work: Work, batch: AlertBatch, piece: Slice) -> tuple[list[Any], list
         prepared = recipe.prepare_on(batch, piece, True, sources, trading, Clock())
     except DataError:
         return None
-    paths = path_columns(prepared, (), store.threads)
-    return _told(pa.Table.from_pylist(recipe.excluded(prepared)), pa.table({"coverage": paths["coverage"].tolist()}))
+    errors = pa.Table.from_pylist(recipe.excluded(prepared))
+    return _told(errors, path_table(prepared, (), store.threads))
 
 
 def _told(errors: pa.Table, paths: pa.Table) -> tuple[list[Any], list[Any]]:

@@ -16,7 +16,7 @@ from ..io.errors import HighwaterError, LimitError
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
 from . import heatmap
-from .baseline import path_columns
+from .baseline import Measured, path_metrics, values
 from .callers import caller_columns
 from .frontier import Frontier, Landscape
 from .policy import Policy
@@ -31,13 +31,14 @@ from .tallies import exact, ground
 
 @dataclass(frozen=True)
 class Outcome:
-    """A published run, and the tables a door shows of it."""
+    """A published run, and the tables a door shows of it; ``cached``: an earlier run measured its paths."""
 
     run_id: str
     path: Path
     prepared: Prepared
     config: Mapping[str, Any]
     tables: Mapping[str, pa.Table]
+    cached: bool
     landscape: tuple[str, str, np.ndarray] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -46,13 +47,10 @@ def run_baseline(prepared: Prepared, store: Store, multiples: tuple[float, ...],
     """Measure every alert's path, and publish the metrics and the caller table."""
     config = config_of(prepared, {"multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]})
     with recorded("path-only", prepared, store) as s:
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, multiples, store.threads)
-        tables = {
-            "paths": schemas.table(schemas.paths(multiples), paths, s.run_id),
-            "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, None), s.run_id),
-        }
-        return publish(s, prepared, store, config, command, tables)
+        paths = path_metrics(prepared, multiples, store)
+        callers = caller_columns(prepared, paths.table, None)
+        tables = {"callers": schemas.table(schemas.CALLERS, callers, s.run_id)}
+        return publish(s, prepared, paths, store, config, command, tables)
 
 
 def run_strategy(
@@ -62,10 +60,9 @@ def run_strategy(
     chosen = {"policy": policy.canonical(), "multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]}
     config = config_of(prepared, chosen)
     with recorded("policy", prepared, store) as s:
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, multiples, store.threads)
-        tables = trade_tables(s, prepared, store, policy, multiples, paths)
-        return publish(s, prepared, store, config, command, tables)
+        paths = path_metrics(prepared, multiples, store)
+        tables = trade_tables(s, prepared, store, policy, paths.table)
+        return publish(s, prepared, paths, store, config, command, tables)
 
 
 def trade_tables(
@@ -73,15 +70,13 @@ def trade_tables(
     prepared: Prepared,
     store: Store,
     policy: Policy,
-    multiples: tuple[float, ...],
-    paths: Mapping[str, Any],
+    paths: pa.Table,
 ) -> dict[str, pa.Table]:
-    """Return the tables of one policy's trades, given the path columns: paths, trades, fills, callers and summary."""
+    """Return the tables of one policy's trades, given the path metrics: trades, fills, callers and summary."""
     with prepared.clock.phase("exits"):
         trades, fills = trade_columns(prepared, policy, store.threads)
     trades = with_tail_capture(trades, paths)
     return {
-        "paths": schemas.table(schemas.paths(multiples), paths, s.run_id),
         "trades": schemas.table(schemas.TRADES, trades, s.run_id),
         "fills": schemas.table(schemas.FILLS, fills, s.run_id),
         "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, trades), s.run_id),
@@ -114,9 +109,8 @@ def run_sweep(
     best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
     with recorded("search", prepared, store) as s:
         _room_for(work.bytes_on_disk, s.root)
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, (), store.threads)
-        guard_overflow(prepared, np.ma.filled(paths["ath_mult"], np.nan))
+        paths = path_metrics(prepared, (), store)
+        guard_overflow(prepared, values(paths.table, "ath_mult"))
         there = ground(prepared, work.engine, work.memory, store.threads)
         with (
             prepared.clock.phase("search"),
@@ -130,8 +124,8 @@ def run_sweep(
         with prepared.clock.phase("ranking"):
             columns = best.columns(exact(there, to_policies(space, best.drawn())))
         policies = list(dict.fromkeys(best.policies()[: work.trades]))
-        tables = trade_tables(s, prepared, store, policies[0], (), paths)
-        _write_trades(s, prepared, store, tables, policies[1:], paths)
+        tables = trade_tables(s, prepared, store, policies[0], paths.table)
+        _write_trades(s, prepared, store, tables, policies[1:], paths.table)
         tables["frontier"] = schemas.table(schemas.frontier(parameter_columns(space)), columns, s.run_id)
         lively = landscape.liveliest(work.alerts)
         if lively:
@@ -140,7 +134,7 @@ def run_sweep(
             s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
         done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
         done |= {"alerts_by_candle": there.bars, "memory": work.memory}
-        outcome = publish(s, prepared, store, config, command, tables, ("trades", "fills"), **done)
+        outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), **done)
     return replace(outcome, landscape=lively, notes={"work": work, "edges": landscape.edges, "by_candle": there.bars})
 
 
@@ -150,7 +144,7 @@ def _write_trades(
     store: Store,
     tables: Mapping[str, pa.Table],
     others: Sequence[Policy],
-    paths: Mapping[str, Any],
+    paths: pa.Table,
 ) -> None:
     """Write the winner's trades and fills, which are in ``tables``, and behind them those of the ``others``."""
     with (
@@ -200,6 +194,7 @@ def recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage]
 def publish(
     s: Stage,
     prepared: Prepared,
+    paths: Measured,
     store: Store,
     config: dict[str, Any],
     command: tuple[str, ...],
@@ -207,7 +202,8 @@ def publish(
     written: tuple[str, ...] = (),
     **execution: Any,
 ) -> Outcome:
-    """Write every table but those ``written`` before, and publish the run."""
+    """Write the alerts, their path metrics and every table but those ``written`` before, and publish the run."""
+    tables = {"paths": schemas.with_run(paths.table, s.run_id), **tables}
     with prepared.clock.phase("write"):
         s.write("alerts", prepared.alerts)
         for kind, table in tables.items():
@@ -218,12 +214,12 @@ def publish(
     path = s.publish(
         config=config,
         command=command,
-        execution={"threads": store.threads or 0, "engine": "bars", **execution},
+        execution={"threads": store.threads or 0, "engine": "bars", "paths_cached": paths.cached, **execution},
         inputs=prepared.inputs,
         counts={**prepared.batch.counts, **prepared.counts},
         timing_ms=dict(prepared.clock.spent),
     )
-    return Outcome(s.run_id, path, prepared, config, tables)
+    return Outcome(s.run_id, path, prepared, config, tables, paths.cached)
 
 
 def _errors(prepared: Prepared, run_id: str) -> pa.Table:

@@ -13,7 +13,7 @@ from ..io import schemas
 from ..io.errors import LimitError
 from ..io.publish import Stage
 from . import heatmap
-from .baseline import path_columns
+from .baseline import path_metrics, values
 from .frontier import Frontier, Landscape
 from .progress import Advance, progress
 from .recipe import Prepared
@@ -40,9 +40,8 @@ def run_surface(
     config = config_of(prepared, described(work))
     best, landscape = Frontier(ranked), Landscape(work.grid.space)
     with recorded("surface", prepared, store) as s:
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, (), store.threads)
-        guard_overflow(prepared, np.ma.filled(paths["ath_mult"], np.nan))
+        paths = path_metrics(prepared, (), store)
+        guard_overflow(prepared, values(paths.table, "ath_mult"))
         there = ground(prepared, "tables", work.memory, store.threads)
         parts = groups(there, work)
         _room_for(work, len(parts), s.root)
@@ -51,7 +50,7 @@ def run_surface(
             _write_groups(s, parts, work, store)
         with prepared.clock.phase("ranking"):
             found = exact(there, to_policies(work.grid.space, best.drawn()))
-        tables = trade_tables(s, prepared, store, best.policies()[0], (), paths)
+        tables = trade_tables(s, prepared, store, best.policies()[0], paths.table)
         columns = best.columns(found | {"plateau_bps": best.rows["plateau_bps"]})
         schema = schemas.frontier(work.grid.space.named, ("plateau_bps",))
         tables["frontier"] = schemas.table(schema, columns, s.run_id)
@@ -60,7 +59,7 @@ def run_surface(
             s.write_file("results/heatmap.svg", picture(lively, landscape.edges).encode(), "heatmap")
         done = {"engine": "surface", "trials": work.grid.cells, "block": work.height, "pairs": work.trades}
         done |= {"alerts_by_candle": there.bars, "memory": work.memory}
-        outcome = publish(s, prepared, store, config, command, tables, **done)
+        outcome = publish(s, prepared, paths, store, config, command, tables, **done)
     notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "groups": len(parts)}
     return replace(outcome, landscape=lively, notes=notes)
 
