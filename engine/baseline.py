@@ -1,17 +1,103 @@
-"""Path metrics of every alert, as columns of truth/paths.parquet."""
+"""Path metrics of every alert, the columns of truth/paths.parquet: measured, or as an earlier run kept them."""
 
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..io import schemas
+from ..io import cache, schemas
 from ..io.columns import bar_name
+from ..io.digest import arrays_sha256, content_sha256
+from ..io.errors import HighwaterError
 from ..kernels import arrays
-from .recipe import Prepared
+from .recipe import FILL_SEMANTICS, Prepared
+from .settings import Store
 
 DEFAULT_MULTIPLES = (1.2, 1.5)  # beside those of schemas.MULTIPLES, which are always there
+_OF_ALERTS = ("call_id", "caller_name", "mint", "chain", "alert_ts_ms")
 _FRACTIONS = "dd_overall dd_initial dd_initial_opt dd_after_ath dd_after_ath_opt mdd mdd_opt peak_close_mult coverage"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Path metrics, a table of ``schemas.paths`` but ``run_id``; ``cached``: an earlier run measured them."""
+
+    table: pa.Table
+    cached: bool
+
+
+def path_metrics(prepared: Prepared, extra: tuple[float, ...], store: Store) -> Measured:
+    """Return the path metrics of every alert, those of an earlier run where all that they hang on is the same.
+
+    Why a file that is there is not used, or a new one is not kept, is said on stderr.
+    """
+    with prepared.clock.phase("paths"):
+        origin = origin_of(prepared, extra) if store.cache else None
+        found = _found(prepared, extra, store, origin) if origin else None
+        if found is not None:
+            return Measured(found, True)
+        table = path_table(prepared, extra, store.threads)
+    if origin:
+        with prepared.clock.phase("cache"):
+            try:
+                cache.keep(store.cache_folder, origin, table)
+            except (HighwaterError, OSError) as error:
+                print(f"highwater: path metrics are not kept: {error}", file=sys.stderr)
+    return Measured(table, False)
+
+
+def _found(prepared: Prepared, extra: tuple[float, ...], store: Store, origin: cache.Origin) -> pa.Table | None:
+    """Return the path metrics an earlier run kept, row for row those of these alerts by ``call_id``."""
+    try:
+        found = cache.find(store.cache_folder, origin)
+    except (HighwaterError, OSError) as error:
+        print(f"highwater: {error}; path metrics are measured again", file=sys.stderr)
+        return None
+    schema = schemas.without_run(schemas.paths(extra))
+    if found is None or found.schema != schema or found["call_id"] != prepared.alerts["call_id"]:
+        return None
+    return found
+
+
+def origin_of(prepared: Prepared, extra: tuple[float, ...]) -> cache.Origin:
+    """Return all that path metrics hang on: candles, alerts and windows by their digests, and what measures them."""
+    from ..kernels.jit import kernels_digest
+
+    how, code = prepared.trading, kernels_digest().encode() + Path(__file__).read_bytes()
+    return cache.Origin(
+        candles=prepared.slice.facts.content_sha256,
+        alerts=content_sha256(prepared.alerts.select(list(_OF_ALERTS))),
+        windows=arrays_sha256([*prepared.asked, *prepared.windows]),
+        calls=prepared.alerts.num_rows,
+        interval_ms=prepared.step,
+        horizon_ms=how.horizon,
+        entry=how.entry,
+        latency_ms=how.latency,
+        max_entry_delay_ms=10 * prepared.step if how.max_entry_delay is None else how.max_entry_delay,
+        multiples=tuple(map(repr, _multiples(extra))),
+        fill_semantics=FILL_SEMANTICS,
+        code=hashlib.sha256(code).hexdigest(),
+    )
+
+
+def path_table(prepared: Prepared, extra: tuple[float, ...], threads: int | None) -> pa.Table:
+    """Return the path metrics of every alert, measured now: a table of ``schemas.paths(extra)`` but ``run_id``."""
+    columns = path_columns(prepared, extra, threads)
+    return schemas.table(schemas.without_run(schemas.paths(extra)), columns)
+
+
+def values(table: pa.Table, name: str) -> NDArray[np.float64]:
+    """Return a column as numbers, one a row: NaN where it is null, 1 and 0 where it is true and false."""
+    return table[name].cast(pa.float64()).to_numpy()
+
+
+def _multiples(extra: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(sorted({*schemas.MULTIPLES, *extra}))
 
 
 def path_columns(prepared: Prepared, extra: tuple[float, ...], threads: int | None) -> dict[str, Any]:
@@ -22,7 +108,7 @@ def path_columns(prepared: Prepared, extra: tuple[float, ...], threads: int | No
     from ..kernels.jit import threads as on
     from ..kernels.paths import measure_all
 
-    multiples = tuple(sorted({*schemas.MULTIPLES, *extra}))
+    multiples = _multiples(extra)
     windows, alerts, gone = prepared.windows, prepared.alerts, ~prepared.ok
     with on(threads):
         paths, touches = measure_all(
@@ -36,7 +122,7 @@ def path_columns(prepared: Prepared, extra: tuple[float, ...], threads: int | No
         return known(values, values < 0)
 
     found = {
-        **{name: alerts[name] for name in ("call_id", "caller_name", "mint", "chain", "alert_ts_ms")},
+        **{name: alerts[name] for name in _OF_ALERTS},
         "interval": bar_name(prepared.step),
         "p0": known(windows.price),
         "dd_bps": known(paths["dd_overall"] * 10000),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from .. import __version__
 from . import (
     bench_command,
+    cache_commands,
     catalog_commands,
     commands,
     config_command,
@@ -38,6 +39,7 @@ TREE = {
         "verify": commands.slices_verify,
         "export": commands.slices_export,
     },
+    "cache": {"list": cache_commands.cache_list, "clear": cache_commands.cache_clear},
     "data": {"check": commands.data_check, "synth": commands.data_synth},
     "catalog": {
         "sync": catalog_commands.sync,

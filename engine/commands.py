@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..io.errors import UsageError
 from .policy import parse_policy, policy_from_flags
-from .settings import Exports, Sources, Store, Trading, takes
+from .settings import MEMORY, Exports, Sources, Store, Trading, takes
 from .values import Duration, DurationRange, Interval, Range, Size
 
 Statistic = Literal[
@@ -43,10 +43,12 @@ def baseline(
     """
     from . import exports as exporting
     from . import show
+    from .recipe import prepare
     from .run import run_baseline
 
     exporting.check(exports.targets())
-    outcome = run_baseline(sources, trading, store, _multiples(multiples), tuple(sys.argv[1:]))
+    more = _multiples(multiples)
+    outcome = run_baseline(prepare(sources, trading, store), store, more, tuple(sys.argv[1:]))
     exporting.say(outcome.path, exports.targets(), store.slice_folder, store.quiet)
     if store.json:
         print(show.document(outcome, ["callers"]))
@@ -100,6 +102,7 @@ def strategy(
     from . import exports as exporting
     from . import show
     from .policy import describe
+    from .recipe import prepare
     from .run import run_strategy
 
     flags = (tp, sl, trail, trail_activate, breakeven, breakeven_offset, time_stop, ladder)
@@ -108,7 +111,8 @@ def strategy(
     chosen = parse_policy(policy) if policy is not None else policy_from_flags(*flags, tp_gap_fill)
     targets = exports.targets(export_per_trade_parquet)
     exporting.check(targets)
-    outcome = run_strategy(sources, trading, store, chosen, _multiples(multiples), tuple(sys.argv[1:]))
+    more = _multiples(multiples)
+    outcome = run_strategy(prepare(sources, trading, store), store, chosen, more, tuple(sys.argv[1:]))
     exporting.say(outcome.path, targets, store.slice_folder, store.quiet)
     if store.json:
         print(show.document(outcome, ["summary", "callers"]))
@@ -141,7 +145,7 @@ def sweep(
     medians: Literal["top", "all"] = "top",
     trades: int = 1,
     top: int = 10,
-    mem: Size = 512 << 20,
+    mem: Size = MEMORY,
     max_pairs: int = 10**11,
     sources: Sources,
     trading: Trading,
@@ -172,6 +176,7 @@ def sweep(
         max_pairs: Refuse more trades than this (trials times alerts).
     """
     from . import show
+    from .recipe import prepare
     from .run import run_sweep
     from .sizing import check_engine
     from .space import describe, space_of
@@ -193,8 +198,7 @@ def sweep(
     choices = Choices(engine, medians, trades)
     check_engine(engine, space, trading)
     outcome = run_sweep(
-        sources,
-        trading,
+        prepare(sources, trading, store),
         store,
         space,
         lambda prepared: plan(space, trials, seed, objective, limits, prepared, mem, max_pairs, choices),

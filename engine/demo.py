@@ -6,8 +6,10 @@ from pathlib import Path
 from ..io.columns import bar_name
 from ..io.sources.synthetic import write_market
 from . import show
+from .baseline import DEFAULT_MULTIPLES
+from .recipe import prepare
 from .run import run_baseline, run_sweep
-from .settings import Sources, Store, Trading
+from .settings import MEMORY, Sources, Store, Trading
 from .space import Space, describe
 from .sweep import plan
 from .values import Range
@@ -23,17 +25,16 @@ def demo(folder: Path, store: Store, trials: int, seed: int) -> None:
     sources = Sources(alerts=alerts, candles=candles)
     trading, command = Trading(), tuple(sys.argv[1:])
     say("1. What happened after each alert?  (highwater baseline)\n")
-    first = run_baseline(sources, trading, store, (1.2, 1.5), command)
+    first = run_baseline(prepare(sources, trading, store), store, DEFAULT_MULTIPLES, command)
     show.head(first)
     show.callers(first, 12, 1)
     show.foot(first)
     say("\n2. Which exits would have paid?  (highwater sweep)\n")
     second = run_sweep(
-        sources,
-        trading,
+        prepare(sources, trading, store),
         store,
         _SPACE,
-        lambda prepared: plan(_SPACE, trials, seed, "avg_return_bps", (), prepared, 512 << 20, 10**11),
+        lambda prepared: plan(_SPACE, trials, seed, "avg_return_bps", (), prepared, MEMORY, 10**11),
         command,
     )
     say(f"search   {trials:,} trials, seed {seed}: {describe(_SPACE)}\n")

@@ -17,9 +17,9 @@ from .rerun import Rerun, rerun
 from .settings import Store
 
 
-def show_rerun(run: str, alerts: Path | None, candles: Path | None, store: Store) -> int | None:
+def show_rerun(run: str, alerts: Path | None, candles: Path | None, mem: int | None, store: Store) -> int | None:
     """Do a run again and print whether its results are the same; exit code 4 where they are not."""
-    done = rerun(find_run(store.runs, run).path, store, alerts, candles)
+    done = rerun(find_run(store.runs, run).path, store, alerts, candles, mem)
     if store.json:
         found = {
             "run_id": done.before.run_id,

@@ -3,16 +3,17 @@
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ..io import exports, exports_duckdb, exports_guide
 from ..io.alerts import AlertBatch
-from ..io.errors import HighwaterError, IntegrityError, MissingError, UsageError
+from ..io.errors import IntegrityError, MissingError, UsageError
 from ..io.manifest import Manifest
 from ..io.runs import read_artifact, read_manifest
-from ..io.slices import Slice, open_slice, verify
+from ..io.slices import Slice, holding, verify
 from ..kernels.arrays import Windows
 from .recipe import enter
 from .settings import Trading
@@ -127,36 +128,38 @@ def windows_of(manifest: Manifest, alerts: pa.Table, paths: pa.Table, slices: Pa
     give other windows than the run saw.
     """
     digest = next((one.digest for one in manifest.inputs if one.kind == "candles"), "")
-    one = _slice_of(slices, digest)
-    if one is None:
+    held = holding(slices, digest, manifest.config["interval_ms"])
+    if not held:
         raise MissingError(
             f"the candles of run {manifest.run_id} (slice with digest {digest[:12]}) are not in {slices}; repeat the "
             "run to cut them again, or name their folder with --slices",
             "E_SLICE_GONE",
         )
-    verify(one)
-    config = manifest.config
+    other = ""
+    for one in held:  # the same candles, cut for other alerts or with other ends of the feed
+        verify(one)
+        windows = _windows(manifest.config, alerts, one)
+        other = _another(windows, paths)
+        if not other:
+            return one, windows
+    raise IntegrityError(f"{held[-1].path} gives run {manifest.run_id} another {other} than it was saved with")
+
+
+def _windows(config: Mapping[str, Any], alerts: pa.Table, one: Slice) -> Windows:
     trading = Trading(
         horizon=config["horizon_ms"],
         entry=config["entry"],
         latency=config["latency_ms"],
         max_entry_delay=config["max_entry_delay_ms"],
     )
-    _, windows = enter(AlertBatch(alerts, {}, (), ""), one, trading)
+    return enter(AlertBatch(alerts, {}, (), ""), one, trading)[1]
+
+
+def _another(windows: Windows, paths: pa.Table) -> str:
+    """Return the first column of a run's path metrics that these windows contradict, or ''."""
     rows = windows.last - windows.first
     for name, found in (("entry_ts_ms", windows.ts), ("p0", windows.price), ("n_bars", rows)):
         again = pa.array(found, mask=rows == 0).cast(paths[name].type)
         if not again.equals(paths[name].combine_chunks()):
-            raise IntegrityError(f"{one.path} gives run {manifest.run_id} another {name} than it was saved with")
-    return one, windows
-
-
-def _slice_of(folder: Path, digest: str) -> Slice | None:
-    for path in sorted(folder.glob("slice_*.arrow")):
-        try:
-            one = open_slice(path)
-        except HighwaterError:
-            continue
-        if one.facts.content_sha256 == digest:
-            return one
-    return None
+            return name
+    return ""

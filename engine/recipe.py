@@ -24,6 +24,7 @@ from ..kernels.arrays import Alerts, Costs, Rules, Windows, column
 from .settings import Sources, Store, Trading
 from .values import show_duration, show_instant
 
+FILL_SEMANTICS = "FS-1"
 WHY_EXCLUDED = {
     "NO_ENTRY_BAR": "no candle at or after the alert",
     "ENTRY_TOO_LATE": "the next candle came later than the longest entry delay",
@@ -67,8 +68,8 @@ class Prepared:
     windows: Windows
     rules: Rules
     costs: Costs
+    sources: Sources
     trading: Trading
-    inputs: tuple[Input, ...]
     clock: Clock
 
     @property
@@ -91,6 +92,18 @@ class Prepared:
         """How many alerts ended in each status."""
         names, counts = np.unique(self.status, return_counts=True)
         return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The alerts and the candles, as the manifest names them."""
+        ts, facts = self.alerts["alert_ts_ms"].to_numpy(), self.slice.facts
+        alerts = self.batch.sources[0].sha256, self.alerts.num_rows, int(ts.min()), int(ts.max())
+        end = max(facts.coverage_end_ms, default=None)
+        candles = facts.content_sha256, facts.rows, facts.from_ms, facts.to_ms, end
+        return (
+            Input("alerts", self.batch.place, *alerts),
+            Input("candles", str(self.sources.candles), *candles),
+        )
 
     def lines(self) -> list[str]:
         """Return what was read and how trades are entered and paid, one line each; the same on every machine."""
@@ -123,11 +136,16 @@ def prepare(sources: Sources, trading: Trading, store: Store) -> Prepared:
     clock = Clock()
     with clock.phase("alerts"):
         batch = alerts_of(sources)
-    if not batch.table.num_rows:
-        raise _nothing_left(batch, {})
     with clock.phase("slice"):
         piece, reused = slice_for(batch, sources, trading, store)
-    _say_if_compiling(store.quiet)
+    say_if_compiling(store.quiet)
+    return prepare_on(batch, piece, reused, sources, trading, clock)
+
+
+def prepare_on(
+    batch: AlertBatch, piece: Slice, reused: bool, sources: Sources, trading: Trading, clock: Clock
+) -> Prepared:
+    """Return everything a kernel needs, of alerts and a slice at hand; raises as ``prepare`` does."""
     with clock.phase("entries"):
         asked, windows = enter(batch, piece, trading)
     prepared = Prepared(
@@ -139,8 +157,8 @@ def prepare(sources: Sources, trading: Trading, store: Store) -> Prepared:
         windows=windows,
         rules=Rules(arrays.INTRABAR[trading.intrabar], False, trading.costs == "legacy"),
         costs=arrays.costs(trading.fee_bps, trading.slippage_bps, legacy=trading.costs == "legacy"),
+        sources=sources,
         trading=trading,
-        inputs=_inputs(batch, piece, sources),
         clock=clock,
     )
     if not prepared.ok.any():
@@ -148,7 +166,7 @@ def prepare(sources: Sources, trading: Trading, store: Store) -> Prepared:
     return prepared
 
 
-def _say_if_compiling(quiet: bool) -> None:
+def say_if_compiling(quiet: bool) -> None:
     """Say on stderr why the first command after a change takes half a minute longer."""
     from ..kernels.jit import cold
 
@@ -157,7 +175,7 @@ def _say_if_compiling(quiet: bool) -> None:
 
 
 def alerts_of(sources: Sources) -> AlertBatch:
-    """Return the alerts the settings ask for."""
+    """Return the alerts the settings ask for. Raises DataError ``E_NO_ALERTS`` where there is none."""
     wanted = AlertFilter(
         from_ms=sources.from_,
         to_ms=sources.to,
@@ -166,7 +184,7 @@ def alerts_of(sources: Sources) -> AlertBatch:
         mcap_min=sources.mcap_min,
         mcap_max=sources.mcap_max,
     )
-    return read_alerts(
+    found = read_alerts(
         sources.alerts,
         table=sources.alerts_table,
         query=sources.alerts_query,
@@ -174,6 +192,9 @@ def alerts_of(sources: Sources) -> AlertBatch:
         time_unit=sources.alert_unit,
         chain=sources.chain or "unknown",
     )
+    if not found.table.num_rows:
+        raise _nothing_left(found, {})
+    return found
 
 
 def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Store) -> tuple[Slice, bool]:
@@ -236,23 +257,6 @@ def enter(batch: AlertBatch, piece: Slice, trading: Trading) -> tuple[Alerts, Wi
     rule = entry_rule(mode, trading.horizon, facts.interval_ms, trading.latency, trading.max_entry_delay)
     found = enter_all(piece.candles, asked, rule, column(rejected, np.int64))
     return asked, Windows(*(column(part, part.dtype) for part in found))
-
-
-def _inputs(batch: AlertBatch, piece: Slice, sources: Sources) -> tuple[Input, ...]:
-    ts = batch.table["alert_ts_ms"].to_numpy()
-    facts = piece.facts
-    return (
-        Input("alerts", batch.place, batch.sources[0].sha256, batch.table.num_rows, int(ts.min()), int(ts.max())),
-        Input(
-            "candles",
-            str(sources.candles),
-            facts.content_sha256,
-            facts.rows,
-            facts.from_ms,
-            facts.to_ms,
-            max(facts.coverage_end_ms, default=None),
-        ),
-    )
 
 
 def _nothing_left(batch: AlertBatch, statuses: Mapping[str, int]) -> DataError:

@@ -2,9 +2,7 @@
 
 import dataclasses
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +15,19 @@ from ..io.errors import DataError, HighwaterError, IntegrityError, MissingError,
 from ..io.files import SourceFile
 from ..io.manifest import COMPLETED, Input, Manifest
 from ..io.runs import read_artifact, read_manifest, verify
-from ..io.slices import Slice, open_slice
+from ..io.slices import Slice, holding
 from ..io.slices import verify as verify_slice
-from . import recipe, surface_run
-from .baseline import path_columns
+from . import recipe
+from .baseline import path_table
 from .diff import Change, Difference, changes, differences
 from .policy import parse_policy
-from .run import FILL_SEMANTICS, Outcome, run_baseline, run_strategy, run_sweep
-from .settings import Sources, Store, Trading
+from .recipe import FILL_SEMANTICS, Clock, Prepared
+from .run import Outcome, run_baseline, run_strategy, run_sweep
+from .settings import MEMORY, Sources, Store, Trading
 from .space import Space
+from .surface import plan as plan_surface
+from .surface_grid import grid_of, ranges_of
+from .surface_run import run_surface
 from .sweep import Choices, Constraint, plan
 from .values import Range
 
@@ -44,12 +46,15 @@ class Rerun:
     changes: tuple[Change, ...]
 
 
-def rerun(run: Path, store: Store, alerts: Path | None = None, candles: Path | None = None) -> Rerun:
+def rerun(
+    run: Path, store: Store, alerts: Path | None = None, candles: Path | None = None, memory: int | None = None
+) -> Rerun:
     """Do the run in the directory ``run`` again as a new run, and compare every artifact but the log by content.
 
     The alerts are those the run kept, the candles the slice with the run's digest; ``alerts`` and ``candles`` name
-    files to read instead, with the run's settings. Raises IntegrityError where the run is not as published,
-    MissingError where no slice has its candles, UsageError where it cannot be repeated here.
+    files to read instead, with the run's settings. A search has ``memory`` bytes, or as many as the run had. Nothing
+    is taken from a cache but slices. Raises IntegrityError where the run is not as published, MissingError where no
+    slice has its candles, UsageError where it cannot be repeated here.
     """
     manifest = _sound(run)
     sources, trading = settings_of(manifest.config, *(Path(_input(manifest, kind).source) for kind in INPUTS))
@@ -62,8 +67,16 @@ def rerun(run: Path, store: Store, alerts: Path | None = None, candles: Path | N
         piece, reused = recipe.slice_for(batch, _cutting(sources), trading, store)
     named = {"--alerts": alerts, "--candles": candles}
     words = [word for flag, path in named.items() if path is not None for word in (flag, str(path))]
-    with _given(sources, batch, piece, reused):
-        outcome = AGAIN[manifest.run_type](manifest.config, work, ("runs", "rerun", manifest.run_id, *words))
+    recipe.say_if_compiling(store.quiet)
+    prepared = recipe.prepare_on(batch, piece, reused, sources, trading, Clock())
+    job = _Job(
+        manifest.config,
+        prepared,
+        dataclasses.replace(store, cache=False),
+        memory or manifest.execution.get("memory", MEMORY),
+        ("runs", "rerun", manifest.run_id, *words),
+    )
+    outcome = AGAIN[manifest.run_type](job)
     after = read_manifest(outcome.path)
     found = differences(run, manifest, outcome.path, after)
     return Rerun(manifest, after, outcome.path, found, changes(manifest, after))
@@ -131,7 +144,7 @@ def _slice_of(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> S
     """Return the slice of a run, by the digest of its candles; cut anew from its source where that is still there."""
     sources, trading, store = work
     one = _input(manifest, "candles")
-    held = slices_with(store.slice_folder, one.digest, manifest.config["interval_ms"])
+    held = holding(store.slice_folder, one.digest, manifest.config["interval_ms"])
     if len(held) > 1:  # the same candles, cut for other alerts or with other ends of the feed
         told = _told(read_artifact(run, "errors"), read_artifact(run, "paths"))
         held = [each for each in held if _tells(work, batch, each) == told] or held
@@ -150,28 +163,15 @@ def _slice_of(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> S
     return piece
 
 
-def slices_with(folder: Path, digest: str, interval: int) -> list[Slice]:
-    """Return the slices in ``folder`` of candles with this digest and interval, by name; damaged ones are left out."""
-    found = []
-    for path in sorted(folder.glob("slice_*.arrow")):
-        try:
-            one = open_slice(path)
-        except HighwaterError:
-            continue
-        if (one.facts.content_sha256, one.facts.interval_ms) == (digest, interval):
-            found.append(one)
-    return found
-
-
 def _tells(work: Work, batch: AlertBatch, piece: Slice) -> tuple[list[Any], list[Any]] | None:
     """Return what a run on this slice would tell of what its candles alone do not decide; None where it would fail."""
+    sources, trading, store = work
     try:
-        with _given(work[0], batch, piece, True):
-            prepared = recipe.prepare(*work)
+        prepared = recipe.prepare_on(batch, piece, True, sources, trading, Clock())
     except DataError:
         return None
-    paths = path_columns(prepared, (), work[2].threads)
-    return _told(pa.Table.from_pylist(recipe.excluded(prepared)), pa.table({"coverage": paths["coverage"].tolist()}))
+    errors = pa.Table.from_pylist(recipe.excluded(prepared))
+    return _told(errors, path_table(prepared, (), store.threads))
 
 
 def _told(errors: pa.Table, paths: pa.Table) -> tuple[list[Any], list[Any]]:
@@ -180,49 +180,55 @@ def _told(errors: pa.Table, paths: pa.Table) -> tuple[list[Any], list[Any]]:
     return rows, paths["coverage"].to_pylist()
 
 
-_ONE = threading.Lock()
+@dataclass(frozen=True)
+class _Job:
+    """What to do again: the config of a run, on what, with how much memory, and the words that asked for it."""
+
+    config: Config
+    prepared: Prepared
+    store: Store
+    memory: int
+    command: tuple[str, ...]
 
 
-@contextmanager
-def _given(sources: Sources, batch: AlertBatch, piece: Slice, reused: bool) -> Iterator[None]:
-    """Let the recipe take these alerts and this slice for these very ``sources``, where it would read files."""
-    with _ONE:
-        alerts_of, slice_for = recipe.alerts_of, recipe.slice_for
-        recipe.alerts_of = lambda asked: batch if asked is sources else alerts_of(asked)
-        recipe.slice_for = lambda b, asked, *how: (piece, reused) if asked is sources else slice_for(b, asked, *how)
-        try:
-            yield
-        finally:
-            recipe.alerts_of, recipe.slice_for = alerts_of, slice_for
+def _baseline(job: _Job) -> Outcome:
+    return run_baseline(job.prepared, job.store, _multiples(job.config), job.command)
 
 
-def _baseline(config: Config, work: Work, command: tuple[str, ...]) -> Outcome:
-    return run_baseline(*work, _multiples(config), command)
+def _strategy(job: _Job) -> Outcome:
+    policy = parse_policy(job.config["policy"])
+    return run_strategy(job.prepared, job.store, policy, _multiples(job.config), job.command)
 
 
-def _strategy(config: Config, work: Work, command: tuple[str, ...]) -> Outcome:
-    return run_strategy(*work, parse_policy(config["policy"]), _multiples(config), command)
-
-
-def _sweep(config: Config, work: Work, command: tuple[str, ...]) -> Outcome:
-    asked = config["search"]
+def _sweep(job: _Job) -> Outcome:
+    config, asked = job.config, job.config["search"]
     space = _space(asked["space"])
     limits = tuple(_constraint(text) for text in config["constraints"])
     choices = Choices(medians=config.get("medians", "all"), trades=config.get("trades", 1))
 
-    def sized(prepared: recipe.Prepared) -> Any:
+    def sized(prepared: Prepared) -> Any:
         seed, objective = int(asked["seed"]), config["objective"]
-        return plan(space, asked["trials"], seed, objective, limits, prepared, 512 << 20, 2**62, choices)
+        return plan(space, asked["trials"], seed, objective, limits, prepared, job.memory, 2**62, choices)
 
-    return run_sweep(*work, space, sized, command)
+    return run_sweep(job.prepared, job.store, space, sized, job.command)
+
+
+def _surface(job: _Job) -> Outcome:
+    grid = grid_of(ranges_of(job.config["surface"]), 2**62)
+    objective, medians, by = (job.config[name] for name in ("objective", "medians", "by"))
+
+    def sized(prepared: Prepared) -> Any:
+        return plan_surface(grid, prepared, objective, medians, by, job.memory, 2**62)
+
+    return run_surface(job.prepared, job.store, sized, job.command)
 
 
 # How a run of each type is done again.
-AGAIN: Mapping[str, Callable[[Config, Work, tuple[str, ...]], Outcome]] = {
+AGAIN: Mapping[str, Callable[[_Job], Outcome]] = {
     "path-only": _baseline,
     "policy": _strategy,
     "search": _sweep,
-    "surface": surface_run.again,
+    "surface": _surface,
 }
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .settings import Store, takes
+from .values import Size
 
 _RUNS = Path("runs")
 
@@ -30,7 +31,9 @@ def runs_verify(
 
 
 @takes(store=Store)
-def runs_rerun(run: str, *, alerts: Path | None = None, candles: Path | None = None, store: Store) -> int | None:
+def runs_rerun(
+    run: str, *, alerts: Path | None = None, candles: Path | None = None, mem: Size | None = None, store: Store
+) -> int | None:
     """Do a run again as a new run, and say whether its results are the same; exit code 4 where they are not.
 
     Settings come from the run's manifest, alerts from the run, candles from the slice with the digest it names.
@@ -40,10 +43,11 @@ def runs_rerun(run: str, *, alerts: Path | None = None, candles: Path | None = N
         run: Run id, the start or end of one (4 characters or more), a path, or "latest".
         alerts: Read this file of alerts instead, with the run's settings.
         candles: Cut a slice from these candles instead, with the run's settings.
+        mem: Memory for the work on a block of trials or cells (default: as much as the run had).
     """
     from . import diff_show
 
-    return diff_show.show_rerun(run, alerts, candles, store)
+    return diff_show.show_rerun(run, alerts, candles, mem, store)
 
 
 def runs_diff(first: str, second: str, *, runs: Path = _RUNS, top: int = 10, json: bool = False) -> int | None:

@@ -16,83 +16,67 @@ from ..io.errors import HighwaterError, LimitError
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
 from . import heatmap
-from .baseline import path_columns
+from .baseline import Measured, path_metrics, values
 from .callers import caller_columns
 from .frontier import Frontier, Landscape
 from .policy import Policy
 from .progress import progress
-from .recipe import Prepared, excluded, prepare
-from .settings import Sources, Store, Trading, resolved
+from .recipe import FILL_SEMANTICS, Prepared, excluded
+from .settings import Store, resolved
 from .space import Space, canonical, to_policies
 from .strategy import summary_columns, trade_columns, with_tail_capture
 from .sweep import Plan, guard_overflow, parameter_columns, search, trial_table
 from .tallies import exact, ground
 
-FILL_SEMANTICS = "FS-1"
-
 
 @dataclass(frozen=True)
 class Outcome:
-    """A published run, and the tables a door shows of it."""
+    """A published run, and the tables a door shows of it; ``cached``: an earlier run measured its paths."""
 
     run_id: str
     path: Path
     prepared: Prepared
     config: Mapping[str, Any]
     tables: Mapping[str, pa.Table]
+    cached: bool
     landscape: tuple[str, str, np.ndarray] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run_baseline(
-    sources: Sources, trading: Trading, store: Store, multiples: tuple[float, ...], command: tuple[str, ...]
-) -> Outcome:
+def run_baseline(prepared: Prepared, store: Store, multiples: tuple[float, ...], command: tuple[str, ...]) -> Outcome:
     """Measure every alert's path, and publish the metrics and the caller table."""
-    prepared = prepare(sources, trading, store)
-    config = _config(prepared, sources, {"multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]})
-    with _recorded("path-only", prepared, store) as s:
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, multiples, store.threads)
-        tables = {
-            "paths": schemas.table(schemas.paths(multiples), paths, s.run_id),
-            "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, None), s.run_id),
-        }
-        return _publish(s, prepared, store, config, command, tables)
+    config = config_of(prepared, {"multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]})
+    with recorded("path-only", prepared, store) as s:
+        paths = path_metrics(prepared, multiples, store)
+        callers = caller_columns(prepared, paths.table, None)
+        tables = {"callers": schemas.table(schemas.CALLERS, callers, s.run_id)}
+        return publish(s, prepared, paths, store, config, command, tables)
 
 
 def run_strategy(
-    sources: Sources,
-    trading: Trading,
-    store: Store,
-    policy: Policy,
-    multiples: tuple[float, ...],
-    command: tuple[str, ...],
+    prepared: Prepared, store: Store, policy: Policy, multiples: tuple[float, ...], command: tuple[str, ...]
 ) -> Outcome:
     """Trade every alert with one policy, and publish its trades, fills and summary."""
-    prepared = prepare(sources, trading, store)
     chosen = {"policy": policy.canonical(), "multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]}
-    config = _config(prepared, sources, chosen)
-    with _recorded("policy", prepared, store) as s:
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, multiples, store.threads)
-        tables = _traded(s, prepared, store, policy, multiples, paths)
-        return _publish(s, prepared, store, config, command, tables)
+    config = config_of(prepared, chosen)
+    with recorded("policy", prepared, store) as s:
+        paths = path_metrics(prepared, multiples, store)
+        tables = trade_tables(s, prepared, store, policy, paths.table)
+        return publish(s, prepared, paths, store, config, command, tables)
 
 
-def _traded(
+def trade_tables(
     s: Stage,
     prepared: Prepared,
     store: Store,
     policy: Policy,
-    multiples: tuple[float, ...],
-    paths: Mapping[str, Any],
+    paths: pa.Table,
 ) -> dict[str, pa.Table]:
-    """Return the tables of one policy's trades, given the path columns: paths, trades, fills, callers and summary."""
+    """Return the tables of one policy's trades, given the path metrics: trades, fills, callers and summary."""
     with prepared.clock.phase("exits"):
         trades, fills = trade_columns(prepared, policy, store.threads)
     trades = with_tail_capture(trades, paths)
     return {
-        "paths": schemas.table(schemas.paths(multiples), paths, s.run_id),
         "trades": schemas.table(schemas.TRADES, trades, s.run_id),
         "fills": schemas.table(schemas.FILLS, fills, s.run_id),
         "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, trades), s.run_id),
@@ -101,8 +85,7 @@ def _traded(
 
 
 def run_sweep(
-    sources: Sources,
-    trading: Trading,
+    prepared: Prepared,
     store: Store,
     space: Space,
     sized: Callable[[Prepared], Plan],
@@ -110,13 +93,11 @@ def run_sweep(
 ) -> Outcome:
     """Try every trial of a search on every alert; publish all trials, the ranked best, and the trades of the first.
 
-    ``sized`` makes the plan once the alerts are known. Memory does not grow with the number of trials.
+    ``sized`` makes the plan. Memory does not grow with the number of trials.
     """
-    prepared = prepare(sources, trading, store)
     work = sized(prepared)
-    config = _config(
+    config = config_of(
         prepared,
-        sources,
         {
             "search": {"space": canonical(space), "trials": work.trials, "seed": str(work.seed)},
             "objective": work.objective,
@@ -126,11 +107,10 @@ def run_sweep(
         },
     )
     best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
-    with _recorded("search", prepared, store) as s:
+    with recorded("search", prepared, store) as s:
         _room_for(work.bytes_on_disk, s.root)
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, (), store.threads)
-        guard_overflow(prepared, np.ma.filled(paths["ath_mult"], np.nan))
+        paths = path_metrics(prepared, (), store)
+        guard_overflow(prepared, values(paths.table, "ath_mult"))
         there = ground(prepared, work.engine, work.memory, store.threads)
         with (
             prepared.clock.phase("search"),
@@ -144,8 +124,8 @@ def run_sweep(
         with prepared.clock.phase("ranking"):
             columns = best.columns(exact(there, to_policies(space, best.drawn())))
         policies = list(dict.fromkeys(best.policies()[: work.trades]))
-        tables = _traded(s, prepared, store, policies[0], (), paths)
-        _write_trades(s, prepared, store, tables, policies[1:], paths)
+        tables = trade_tables(s, prepared, store, policies[0], paths.table)
+        _write_trades(s, prepared, store, tables, policies[1:], paths.table)
         tables["frontier"] = schemas.table(schemas.frontier(parameter_columns(space)), columns, s.run_id)
         lively = landscape.liveliest(work.alerts)
         if lively:
@@ -153,8 +133,8 @@ def run_sweep(
             picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
             s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
         done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
-        done["alerts_by_candle"] = there.bars
-        outcome = _publish(s, prepared, store, config, command, tables, ("trades", "fills"), **done)
+        done |= {"alerts_by_candle": there.bars, "memory": work.memory}
+        outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), **done)
     return replace(outcome, landscape=lively, notes={"work": work, "edges": landscape.edges, "by_candle": there.bars})
 
 
@@ -164,7 +144,7 @@ def _write_trades(
     store: Store,
     tables: Mapping[str, pa.Table],
     others: Sequence[Policy],
-    paths: Mapping[str, Any],
+    paths: pa.Table,
 ) -> None:
     """Write the winner's trades and fills, which are in ``tables``, and behind them those of the ``others``."""
     with (
@@ -183,12 +163,12 @@ def _write_trades(
 _TIMES = ("from", "to", "interval", "resample", "coverage_end", "horizon", "latency", "max_entry_delay")
 
 
-def _config(prepared: Prepared, sources: Sources, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def config_of(prepared: Prepared, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides the results, nothing left to be found out; times in ms.
 
     Where the data lay is among the inputs, with their digests.
     """
-    settings = resolved(sources, prepared.trading)
+    settings = resolved(prepared.sources, prepared.trading)
     for name in ("alerts", "candles", "max_decoded"):
         del settings[name]
     settings["interval"] = prepared.step
@@ -199,7 +179,7 @@ def _config(prepared: Prepared, sources: Sources, chosen: Mapping[str, Any]) -> 
 
 
 @contextmanager
-def _recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage]:
+def recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage]:
     """Hold a stage; a bug inside is published as a failed run, what the user can mend is not."""
     with stage(store.runs, run_type) as s:
         try:
@@ -211,9 +191,10 @@ def _recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage
             raise
 
 
-def _publish(
+def publish(
     s: Stage,
     prepared: Prepared,
+    paths: Measured,
     store: Store,
     config: dict[str, Any],
     command: tuple[str, ...],
@@ -221,7 +202,8 @@ def _publish(
     written: tuple[str, ...] = (),
     **execution: Any,
 ) -> Outcome:
-    """Write every table but those ``written`` before, and publish the run."""
+    """Write the alerts, their path metrics and every table but those ``written`` before, and publish the run."""
+    tables = {"paths": schemas.with_run(paths.table, s.run_id), **tables}
     with prepared.clock.phase("write"):
         s.write("alerts", prepared.alerts)
         for kind, table in tables.items():
@@ -232,12 +214,12 @@ def _publish(
     path = s.publish(
         config=config,
         command=command,
-        execution={"threads": store.threads or 0, "engine": "bars", **execution},
+        execution={"threads": store.threads or 0, "engine": "bars", "paths_cached": paths.cached, **execution},
         inputs=prepared.inputs,
         counts={**prepared.batch.counts, **prepared.counts},
         timing_ms=dict(prepared.clock.spent),
     )
-    return Outcome(s.run_id, path, prepared, config, tables)
+    return Outcome(s.run_id, path, prepared, config, tables, paths.cached)
 
 
 def _errors(prepared: Prepared, run_id: str) -> pa.Table:

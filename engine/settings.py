@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Entry = Literal["next_open", "next_high", "bar_close", "alert_price"]
 Intrabar = Literal["pessimistic", "optimistic", "ohlc_path"]
 Unit = Literal["s", "ms", "us", "ns"]
+MEMORY = 512 << 20  # bytes for the blocks of a search, unless told otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ class Store:
     Args:
         runs: Directory that takes the run.
         slices: Directory of slices (default: .slices in the runs directory).
-        cache: Use a slice that was cut before, and keep a new one.
+        cache: Use the slice and the path metrics of an earlier run, and keep new ones.
         threads: Threads to work on (default: all).
         json: Print one JSON document instead of text.
         quiet: Print no progress.
@@ -153,6 +154,11 @@ class Store:
     def slice_folder(self) -> Path:
         """Where slices are kept."""
         return self.slices or self.runs / ".slices"
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where path metrics are kept."""
+        return self.runs / ".cache"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,11 +97,12 @@ def head(outcome: Outcome) -> None:
 
 
 def foot(outcome: Outcome) -> None:
-    """Print where the run lies and where its slice came from."""
+    """Print where the run lies, and where its slice and its path metrics came from."""
     out, clock = console(), outcome.prepared.clock.spent
-    found = "found again" if outcome.prepared.reused else "cut"
+    piece = "found again" if outcome.prepared.reused else "cut"
+    paths = "from cache" if outcome.cached else "measured"
     work = ", ".join(f"{name} {ms / 1000:.2f}s" for name, ms in clock.items())
-    out.print(f"\nslice {found}; {work}")
+    out.print(f"\nslice {piece}, path metrics {paths}; {work}")
     out.print(f"run {outcome.run_id}\n    {outcome.path}", soft_wrap=True)
 
 
@@ -223,6 +224,7 @@ def document(outcome: Outcome, tables: Sequence[str], most: int = 50) -> str:
         "path": str(outcome.path),
         "config": outcome.config,
         "counts": {**prepared.batch.counts, **prepared.counts},
+        "cached": {"slice": prepared.reused, "path_metrics": outcome.cached},
         **{name: rows_of(outcome.tables[name].slice(0, most)) for name in tables},
     }
     return json.dumps(found, indent=2, allow_nan=False)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ..kernels import arrays
 from ..kernels.stats import mean, quantile
-from .baseline import flag_text
+from .baseline import flag_text, values
 from .callers import trade_statistics
 from .policy import Policy, to_arrays
 from .recipe import Prepared
@@ -83,11 +84,12 @@ def _fill_columns(prepared: Prepared, policy: Policy, trades: np.ndarray, fills:
     }
 
 
-def with_tail_capture(trades: dict[str, Any], paths: Mapping[str, Any]) -> dict[str, Any]:
+def with_tail_capture(trades: dict[str, Any], paths: pa.Table) -> dict[str, Any]:
     """Return ``trades`` with the share of the path's high that each trade kept; masked where there was no high."""
     gained = trades["gross"] / trades["entry_px"] - 1.0
-    peak = paths["ath_mult"] - 1.0
-    return trades | {"tail_capture": np.ma.array(gained / np.where(peak == 0, 1.0, peak), mask=peak.mask | (peak == 0))}
+    peak = values(paths, "ath_mult") - 1.0
+    flat = np.isnan(peak) | (peak == 0)
+    return trades | {"tail_capture": np.ma.array(gained / np.where(flat, 1.0, peak), mask=flat)}
 
 
 def summary_columns(prepared: Prepared, trades: Mapping[str, Any]) -> dict[str, Any]:

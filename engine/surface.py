@@ -19,7 +19,6 @@ from .values import DAY
 
 By = Literal["caller", "day"]
 
-MEMORY = 512 << 20  # unless told otherwise
 PIECE = 65_536  # cells made columns at a time
 BYTES_A_CELL = 200  # measured: a TALLY, its copy in the order of the grid, its neighbours
 BYTES_A_PATH = 336  # measured: records and runs of an alert, for each square root of a candle

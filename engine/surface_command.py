@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..io.errors import UsageError
-from .settings import Sources, Store, Trading, takes
+from .settings import MEMORY, Sources, Store, Trading, takes
 from .values import DurationRange, Range, Size
 
 Ranking = Literal[
@@ -28,7 +28,7 @@ def surface(
     by: Literal["caller", "day"] | None = None,
     top: int = 10,
     html: Path | None = None,
-    mem: Size = 512 << 20,
+    mem: Size = MEMORY,
     max_cells: int = 50_000_000,
     sources: Sources,
     trading: Trading,
@@ -55,6 +55,7 @@ def surface(
         max_cells: Refuse more cells than this.
     """
     from . import show
+    from .recipe import prepare
     from .sizing import uncovered
     from .surface import plan
     from .surface_grid import grid_of
@@ -70,8 +71,7 @@ def surface(
         raise UsageError(f"a surface does not cover {what}: it is pessimistic, its exact worst and best beside it")
     check_page(html)
     outcome = run_surface(
-        sources,
-        trading,
+        prepare(sources, trading, store),
         store,
         lambda prepared: plan(grid, prepared, objective, medians, by, mem, max_cells),
         tuple(sys.argv[1:]),

@@ -13,37 +13,35 @@ from ..io import schemas
 from ..io.errors import LimitError
 from ..io.publish import Stage
 from . import heatmap
-from .baseline import path_columns
+from .baseline import path_metrics, values
 from .frontier import Frontier, Landscape
 from .progress import Advance, progress
-from .recipe import Prepared, prepare
-from .run import Outcome, _config, _publish, _recorded, _traded
-from .settings import Sources, Store, Trading
+from .recipe import Prepared
+from .run import Outcome, config_of, publish, recorded, trade_tables
+from .settings import Store
 from .space import to_policies
-from .surface import MEMORY, PIECE, Work, groups, plan, stripes
-from .surface_grid import canonical, grid_of, ranges_of
-from .sweep import STATISTICS, Plan, _trial_columns, guard_overflow
+from .surface import PIECE, Work, groups, stripes
+from .surface_grid import canonical
+from .sweep import STATISTICS, Plan, guard_overflow, trial_columns
 from .tallies import Ground, exact, ground
 
 Columns = dict[str, Any]
 
 
 def run_surface(
-    sources: Sources, trading: Trading, store: Store, sized: Callable[[Prepared], Work], command: tuple[str, ...]
+    prepared: Prepared, store: Store, sized: Callable[[Prepared], Work], command: tuple[str, ...]
 ) -> Outcome:
     """Try every cell of a grid on every alert; publish all cells, the ranked best, and the trades of the first.
 
-    ``sized`` makes the plan once the alerts are known. Memory does not grow with the number of cells.
+    ``sized`` makes the plan. Memory does not grow with the number of cells.
     """
-    prepared = prepare(sources, trading, store)
     work = sized(prepared)
     ranked = ranking(work)
-    config = _config(prepared, sources, described(work))
+    config = config_of(prepared, described(work))
     best, landscape = Frontier(ranked), Landscape(work.grid.space)
-    with _recorded("surface", prepared, store) as s:
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, (), store.threads)
-        guard_overflow(prepared, np.ma.filled(paths["ath_mult"], np.nan))
+    with recorded("surface", prepared, store) as s:
+        paths = path_metrics(prepared, (), store)
+        guard_overflow(prepared, values(paths.table, "ath_mult"))
         there = ground(prepared, "tables", work.memory, store.threads)
         parts = groups(there, work)
         _room_for(work, len(parts), s.root)
@@ -52,7 +50,7 @@ def run_surface(
             _write_groups(s, parts, work, store)
         with prepared.clock.phase("ranking"):
             found = exact(there, to_policies(work.grid.space, best.drawn()))
-        tables = _traded(s, prepared, store, best.policies()[0], (), paths)
+        tables = trade_tables(s, prepared, store, best.policies()[0], paths.table)
         columns = best.columns(found | {"plateau_bps": best.rows["plateau_bps"]})
         schema = schemas.frontier(work.grid.space.named, ("plateau_bps",))
         tables["frontier"] = schemas.table(schema, columns, s.run_id)
@@ -60,16 +58,10 @@ def run_surface(
         if lively:
             s.write_file("results/heatmap.svg", picture(lively, landscape.edges).encode(), "heatmap")
         done = {"engine": "surface", "trials": work.grid.cells, "block": work.height, "pairs": work.trades}
-        outcome = _publish(s, prepared, store, config, command, tables, **done, alerts_by_candle=there.bars)
+        done |= {"alerts_by_candle": there.bars, "memory": work.memory}
+        outcome = publish(s, prepared, paths, store, config, command, tables, **done)
     notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "groups": len(parts)}
     return replace(outcome, landscape=lively, notes=notes)
-
-
-def again(config: Mapping[str, Any], work: tuple[Sources, Trading, Store], command: tuple[str, ...]) -> Outcome:
-    """Do the surface of a run's ``config`` once more."""
-    grid = grid_of(ranges_of(config["surface"]), 2**62)
-    choices = config["objective"], config["medians"], config["by"]
-    return run_surface(*work, lambda prepared: plan(grid, prepared, *choices, MEMORY, 2**62), command)
 
 
 def described(work: Work) -> dict[str, Any]:
@@ -103,7 +95,7 @@ def _write_surface(s: Stage, there: Ground, work: Work, store: Store, best: Fron
             with there.prepared.clock.phase("write"):
                 for at, some in _pieces(tally.size):
                     drawn = work.grid.drawn(first + at, some.stop - some.start)
-                    columns = _trial_columns(space, drawn, tally[some], first + at)
+                    columns = trial_columns(space, drawn, tally[some], first + at)
                     columns["plateau_bps"] = around[some] / work.alerts / 100
                     del columns["policy_id"]
                     if not work.medians:

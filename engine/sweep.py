@@ -147,11 +147,15 @@ def search(
         sums = tally(there, to_policies(work.space, drawn), medians, lambda done: advance(before + done))  # noqa: B023
         for s in range(0, sums.size, PIECE):
             some, part = {name: values[s : s + PIECE] for name, values in drawn.items()}, sums[s : s + PIECE]
-            columns = _trial_columns(work.space, some, part, first + s)
+            columns = trial_columns(work.space, some, part, first + s)
             yield some, columns if medians else columns | {"median_return_bps": None}, part["sum_q"]
 
 
-def _trial_columns(space: Space, drawn: dict[str, np.ndarray], tally: np.ndarray, first: int) -> dict[str, Any]:
+def trial_columns(space: Space, drawn: dict[str, np.ndarray], tally: np.ndarray, first: int) -> dict[str, Any]:
+    """Return the columns of ``schemas.trials`` but ``run_id`` of some trials, the number of the first being ``first``.
+
+    ``drawn`` holds their parameters, ``tally`` TALLY[n] what they came to.
+    """
     n, lost = tally["trades"], tally["loss_q"]
     return {
         "trial_id": np.arange(first, first + n.size),

@@ -26,6 +26,15 @@ def config_digest(config: Any) -> str:
     return hashlib.sha256(canonical_json(config)).hexdigest()
 
 
+def arrays_sha256(arrays: Iterable[np.ndarray]) -> str:
+    """Return the sha256 (64 hex) of numpy arrays: their types, shapes and bytes, in this order."""
+    digest = hashlib.sha256()
+    for each in arrays:
+        digest.update(f"{each.dtype.str}{each.shape}".encode())
+        digest.update(np.ascontiguousarray(each).data)
+    return digest.hexdigest()
+
+
 def content_sha256(table: pa.Table, without: Iterable[str] = ("run_id",)) -> str:
     """Return the sha256 (64 hex) of a table's names, types and values, leaving out the columns ``without``.
 

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -64,9 +65,7 @@ def placed(path: Path, remedy: str) -> Iterator[Path]:
     with disk_errors(f"writing {path}", remedy):
         make_folder(path.parent)
         prefix = f".{safe_name(path.name)}."
-        for left in path.parent.iterdir():
-            if left.name.startswith(prefix) and left.name.endswith(".draft"):
-                _sweep(left)
+        sweep(path.parent, prefix)
         draft, lock = _claim(path.parent, prefix)
     try:
         yield draft
@@ -94,12 +93,14 @@ def _claim(parent: Path, prefix: str) -> tuple[Path, int]:
             return draft, lock
 
 
-def _sweep(draft: Path) -> None:
-    with contextlib.suppress(OSError):
-        lock = _lock(draft)
-        if lock is not None:
-            shutil.rmtree(draft, ignore_errors=True)
-            os.close(lock)
+def sweep(folder: Path, prefix: str = ".") -> None:
+    """Remove what dead processes left unfinished in ``folder``, below names that begin with ``prefix``."""
+    for draft in folder.glob(f"{prefix}*.draft"):
+        with contextlib.suppress(OSError):
+            lock = _lock(draft)
+            if lock is not None:
+                shutil.rmtree(draft, ignore_errors=True)
+                os.close(lock)
 
 
 def _lock(folder: Path) -> int | None:
@@ -132,6 +133,12 @@ def _exchanged(one: Path, other: Path) -> bool:
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     names = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
     return renameat2 is not None and renameat2(*names) == 0
+
+
+def put(path: Path, data: Any, remedy: str) -> None:
+    """Write bytes as the file ``path``, durably and in one step, in the place of any file there."""
+    with placed(path, remedy) as draft, _new(draft, NEW, remedy, path.name) as file:
+        file.write(data)
 
 
 def write_parquet(path: Path, table: pa.Table, facts: Mapping[str, str], remedy: str) -> None:
@@ -205,9 +212,9 @@ def write_copy(folder: Path, name: str, run: Path, artifact: Artifact, remedy: s
 
 
 @contextlib.contextmanager
-def _new(folder: Path, name: str, remedy: str) -> Iterator[NewFile]:
+def _new(folder: Path, name: str, remedy: str, known_as: str = "") -> Iterator[NewFile]:
     """Yield a new file, synced and closed at the end; removed where the block raises."""
-    file = NewFile(folder, name, remedy)
+    file = NewFile(folder, name, remedy, known_as)
     try:
         yield file
         file.close()

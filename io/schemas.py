@@ -263,6 +263,17 @@ def run_columns(artifact: str) -> tuple[str, ...]:
     return ("run_id", "timestamp") if artifact == "errors" else ("run_id",)
 
 
+def without_run(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of what is known before there is a run: all columns but ``run_id``."""
+    return pa.schema([field for field in schema if field.name != "run_id"])
+
+
+def with_run(found: pa.Table, run_id: str) -> pa.Table:
+    """Return a table with ``run_id`` for its first column."""
+    field = pa.field("run_id", TEXT, nullable=False)
+    return found.add_column(0, field, pa.repeat(pa.scalar(run_id), found.num_rows))
+
+
 def table(schema: pa.Schema, columns: Mapping[str, Any], run_id: str | None = None) -> pa.Table:
     """Return ``columns`` (name -> array, masked array or sequence) as a table in the order of ``schema``.
 

@@ -24,9 +24,9 @@ from ..kernels.arrays import Candles, Ints, candles
 from .candle_rows import taken
 from .candles import CandleSet
 from .digest import canonical_json, content_sha256
-from .durable import NewFile, disk_errors, make_folder
+from .durable import disk_errors, make_folder
 from .errors import HighwaterError, IntegrityError, MissingError
-from .exports import NEW, placed
+from .exports import put
 from .manifest import parsed
 from .names import safe_name
 
@@ -119,8 +119,9 @@ def build(folder: Path, found: CandleSet, spans: Spans, mark: str) -> Slice:
     with disk_errors(f"writing to {folder}", _REMEDY):
         make_folder(folder)
     path, data = folder / f"{stem}.arrow", _arrow_bytes(table)
-    _put(_facts_of(path), canonical_json(dataclasses.asdict(dataclasses.replace(facts, bytes=data.nbytes))))
-    _put(path, data)  # last: a build that is cut short leaves no slice to be listed
+    told = canonical_json(dataclasses.asdict(dataclasses.replace(facts, bytes=data.nbytes)))
+    put(_facts_of(path), told, _REMEDY)
+    put(path, data, _REMEDY)  # last: a build that is cut short leaves no slice to be listed
     return open_slice(path)
 
 
@@ -170,6 +171,19 @@ def _columns(mapped: pa.MemoryMappedFile, rows: int) -> list[Any]:
     if not batch.schema.equals(_SCHEMA) or batch.num_rows < rows:
         raise ValueError(f"it must hold {rows:,} rows of {', '.join(COLUMNS)}")
     return [column.slice(0, rows).to_numpy(zero_copy_only=True) for column in batch.columns]
+
+
+def holding(folder: Path, digest: str, interval: int) -> list[Slice]:
+    """Return the slices in ``folder`` of candles with this digest and interval, by name; damaged ones are left out."""
+    found = []
+    for path in sorted(folder.glob("slice_*.arrow")):
+        try:
+            one = open_slice(path)
+        except HighwaterError:
+            continue
+        if (one.facts.content_sha256, one.facts.interval_ms) == (digest, interval):
+            found.append(one)
+    return found
 
 
 def slices(folder: Path) -> Iterator[Slice]:
@@ -298,15 +312,3 @@ def _ipc(batch: pa.RecordBatch) -> pa.Buffer:
     with pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
     return sink.getvalue()
-
-
-def _put(path: Path, data: Any) -> None:
-    """Write a file beside its place, then give it its name in one step."""
-    with placed(path, _REMEDY) as draft:
-        file = NewFile(draft, NEW, _REMEDY, path.name)
-        try:
-            file.write(data)
-            file.close()
-        except BaseException:
-            file.discard()
-            raise

@@ -163,8 +163,9 @@ def table_of(runs, kind, run_id="latest"):
 def leftovers(runs):
     """Return what lies below a directory of runs: nothing, if a command that failed left nothing behind.
 
-    Slices are kept: they are caches, each whole or absent.
+    Slices and path metrics are kept: they are caches, each whole or absent.
     """
     if not runs.exists():
         return []
-    return sorted(str(p.relative_to(runs)) for p in runs.rglob("*") if p.is_file() and ".slices" not in p.parts)
+    files = (path.relative_to(runs) for path in runs.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if path.parts[0] not in (".slices", ".cache"))

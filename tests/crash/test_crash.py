@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from crash.strace import KILL, chosen
-from crash.victims import MARK, archives_of, cut, fail, pack, publish, slices_of
+from crash.victims import MARK, archives_of, cache_of, cut, fail, keep, origin, pack, publish, slices_of
+from highwater.io import cache
 from highwater.io.catalog import sync
 from highwater.io.catalog_store import FOLDER, POINTER, rows
 from highwater.io.errors import MissingError
@@ -44,6 +45,11 @@ def unsynced(root):
 def sliced(root):
     """A slice."""
     cut(root, "cd" * 32)
+
+
+def kept(root):
+    """Path metrics of the same origin, as another version may have written them."""
+    keep(root, ["mdd"])
 
 
 def packed(root):
@@ -106,6 +112,19 @@ def after_cut(root, before, end):
     assert 4 == len(names(slices_of(root)))
 
 
+def after_keep(root, before, end):
+    """There are the old metrics or the new ones, whole; only a kill between the two leaves both."""
+    found, there = cache.find(cache_of(root), origin()), names(cache_of(root))
+    parquet = [name for name in there if name.endswith(".parquet")]
+
+    assert found is not None
+    assert "mdd" in found.schema.names or end.code or len(parquet) == 2
+    assert len(parquet) in (1, 2)
+    keep(root)
+    assert 1 == len(names(cache_of(root)))
+    assert "mdd" in cache.find(cache_of(root), origin()).schema.names
+
+
 def after_prune(root, before, end):
     now = seen(root)
 
@@ -145,6 +164,7 @@ WORK = [
     ("sync", synced, after_sync),
     ("sync", unsynced, after_sync),
     ("cut", sliced, after_cut),
+    ("keep", kept, after_keep),
     ("prune", unsynced, after_prune),
     ("pack", unsynced, after_pack),
     ("unpack", packed, after_unpack),

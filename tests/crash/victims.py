@@ -17,7 +17,7 @@ import duckdb  # noqa: F401  # or every child would
 import fire  # noqa: F401
 import numpy as np
 from highwater.engine import shell
-from highwater.io import catalog_store
+from highwater.io import cache, catalog_store
 from highwater.io import publish as publishing
 from highwater.io.candles import CandleSet
 from highwater.io.catalog import sync
@@ -25,7 +25,7 @@ from highwater.io.catalog_store import rows
 from highwater.io.housekeeping import archive, months, remove, restore
 from highwater.io.publish import stage
 from highwater.io.runs import list_runs
-from highwater.io.schemas import ALERTS, table
+from highwater.io.schemas import ALERTS, paths, table, without_run
 from highwater.io.slices import Spans, build
 from highwater.kernels.arrays import candles
 
@@ -56,6 +56,18 @@ def cut(root, mark=MARK):
     )
     spans = Spans(("A",), *(np.array([n]) for n in (0, -1, 0, 600_000)))
     print(build(slices_of(root), found, spans, mark).path.name)
+
+
+def origin():
+    names = ("candles", "alerts", "windows", "entry", "fill_semantics", "code")
+    numbers = ("calls", "interval_ms", "horizon_ms", "latency_ms", "max_entry_delay_ms")
+    return cache.Origin(**dict.fromkeys(names, "x"), **dict.fromkeys(numbers, 1), multiples=("2.0",))
+
+
+def keep(root, without=()):
+    """Keep path metrics of no alert beside the runs, all columns but some."""
+    metrics = without_run(paths()).empty_table()
+    print(cache.keep(cache_of(root), origin(), metrics.drop_columns([*without])).name)
 
 
 def pack(root):
@@ -99,13 +111,17 @@ def slices_of(root):
     return root / "slices"
 
 
+def cache_of(root):
+    return root / "cache"
+
+
 def archives_of(root):
     return root / "archives"
 
 
 WORK = {
     work.__name__: work
-    for work in (publish, fail, cut, sync, pack, unpack, prune, look, publish_many, sync_often, read_often)
+    for work in (publish, fail, cut, keep, sync, pack, unpack, prune, look, publish_many, sync_often, read_often)
 }
 
 

@@ -4,7 +4,7 @@ import statistics
 import numpy as np
 import pytest
 import small_market
-from highwater.engine.baseline import path_columns
+from highwater.engine.baseline import path_table
 from highwater.engine.callers import caller_columns, trade_statistics
 from highwater.engine.policy import Policy, Rung
 from highwater.engine.strategy import trade_columns
@@ -17,9 +17,9 @@ POLICY = Policy(sl=0.8, tp=(Rung(1.3),), trail_pct=0.15)
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
-    """Return (prepared, path columns, trade columns); half of the alerts are not followed to the horizon."""
+    """Return (prepared, path metrics, trade columns); half of the alerts are not followed to the horizon."""
     ready = small_market.prepared(tmp_path_factory.mktemp("market"))
-    return ready, path_columns(ready, (), 1), trade_columns(ready, POLICY, 1)[0]
+    return ready, path_table(ready, (), 1), trade_columns(ready, POLICY, 1)[0]
 
 
 def rows_of(columns):
@@ -77,7 +77,7 @@ def expected(ready, paths, trades, name):
 def test_each_row_is_what_plain_python_makes_of_paths_and_trades(market):
     ready, paths, trades = market
     table = schemas.table(schemas.CALLERS, caller_columns(ready, paths, trades), "run").to_pylist()
-    path_rows, trade_rows = rows_of(paths), rows_of(trades)
+    path_rows, trade_rows = paths.to_pylist(), rows_of(trades)
 
     assert set(plain(ready.alerts["caller_name"])) == {row["caller_name"] for row in table}
     for row in (row for row in table if row["calls"] > row["calls_excluded"]):

@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 import shutil
 
@@ -6,10 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import rfc8785
 import small_market
 from highwater.engine import rerun as again
 from highwater.engine import run as work
-from highwater.engine.settings import Store
+from highwater.engine.settings import MEMORY, Store
 from highwater.io import publish
 from highwater.io.errors import IntegrityError, MissingError, UsageError
 from highwater.io.publish import stage
@@ -41,6 +43,9 @@ COMMANDS = {
         "0.5:0.9:0.1",
         "--trail",
         "0.1:0.3:0.1",
+        "--time-stop",
+        "30m",
+        "2h:6h:2h",
         "--by",
         "caller",
         "--medians",
@@ -264,12 +269,32 @@ def test_a_failed_run_is_not_repeated(tmp_path):
         again.rerun(path, Store(runs=tmp_path))
 
 
-def test_other_work_is_not_touched_by_a_rerun(home):
-    folder, made = home
-    usual = again.recipe.alerts_of, again.recipe.slice_for
-    again.rerun(made["baseline"], store(folder))
+@pytest.mark.parametrize("name", ["sweep", "surface"])
+def test_a_search_is_done_again_with_the_memory_it_had_or_is_given(tmp_path, name):
+    surface = ["surface", "--tp", "1.1:10:0.01", "--sl", "0.5:0.9:0.1", "--trail", "0.1:0.3:0.1", "--medians"]
+    words, least = {"sweep": (COMMANDS["sweep"], 30_000), "surface": (surface, 5 << 19)}[name]
+    before = made_by([*words, "--mem", f"{least}B"], small_market.write(tmp_path), tmp_path / "runs")
+    same, more = (again.rerun(before, store(tmp_path), memory=memory) for memory in (None, 64 << 20))
+    found = [read_manifest(path).execution for path in (before, same.path, more.path)]
 
-    assert usual == (again.recipe.alerts_of, again.recipe.slice_for)
+    assert [least, least, 64 << 20] == [each["memory"] for each in found]
+    assert found[0]["block"] == found[1]["block"] < found[2]["block"]
+    assert ((), ()) == (same.differences, more.differences)
+    assert 0 == run("runs", "rerun", before, "--mem", "64M", "--runs", tmp_path / "runs", "--quiet").code
+
+
+def test_a_search_that_does_not_tell_its_memory_is_done_again_with_the_usual(fresh, tmp_path):
+    before = made_by(COMMANDS["sweep"], fresh[0], tmp_path / "runs")
+    told = json.loads((before / "run.json").read_bytes())
+    del told["execution"]["memory"]
+    data = rfc8785.dumps(told)
+    for name, text in (("run.json", data), ("_SUCCESS", hashlib.sha256(data).hexdigest().encode())):
+        (before / name).unlink()
+        (before / name).write_bytes(text)
+    done = again.rerun(before, store(tmp_path))
+
+    assert () == done.differences
+    assert MEMORY == done.after.execution["memory"]
 
 
 @needs_data[0]

@@ -7,6 +7,7 @@ import pytest
 import small_market
 from highwater.engine import run as work
 from highwater.engine.policy import Policy, Rung, parse_policy
+from highwater.engine.recipe import prepare
 from highwater.engine.settings import Sources, Store, Trading
 from highwater.engine.space import Space
 from highwater.engine.sweep import plan
@@ -34,8 +35,8 @@ def home(tmp_path_factory):
 def outcomes(home):
     """Return the outcome of each kind of run."""
     return {
-        "path-only": work.run_baseline(*home, (1.2,), ("baseline",)),
-        "policy": work.run_strategy(*home, Policy(sl=0.7, tp=(Rung(2.0),)), (), ("strategy",)),
+        "path-only": work.run_baseline(prepare(*home), home[2], (1.2,), ("baseline",)),
+        "policy": work.run_strategy(prepare(*home), home[2], Policy(sl=0.7, tp=(Rung(2.0),)), (), ("strategy",)),
         "search": swept(*home),
     }
 
@@ -44,7 +45,7 @@ def swept(sources, trading, store, trials=TRIALS, memory=512 << 20):
     def sized(prepared):
         return plan(SPACE, trials, 1, "avg_return_bps", (), prepared, memory, 10**9)
 
-    return work.run_sweep(sources, trading, store, SPACE, sized, ("sweep",))
+    return work.run_sweep(prepare(sources, trading, store), store, SPACE, sized, ("sweep",))
 
 
 _PATHS = {"alerts", "paths", "callers", "errors", "log"}
@@ -105,7 +106,7 @@ def test_the_manifest_has_the_config_the_inputs_and_the_counts(outcomes):
 def test_the_winners_trades_are_those_of_its_policy(outcomes, home):
     search = outcomes["search"]
     winner = search.tables["frontier"].to_pylist()[0]
-    alone = work.run_strategy(*home, parse_policy(winner["policy_params"]), (), ())
+    alone = work.run_strategy(prepare(*home), home[2], parse_policy(winner["policy_params"]), (), ())
 
     for kind in ("trades", "fills", "summary"):
         assert alone.tables[kind].drop_columns(["run_id"]).equals(search.tables[kind].drop_columns(["run_id"]))
@@ -161,7 +162,7 @@ def test_a_bug_is_published_as_a_failed_run(home, tmp_path, monkeypatch):
     monkeypatch.setattr(work, "caller_columns", broken)
     store = Store(runs=tmp_path / "runs", quiet=True)
     with pytest.raises(ZeroDivisionError):
-        work.run_baseline(*home[:2], store, (), ())
+        work.run_baseline(prepare(*home[:2], store), store, (), ())
     (entry,) = list_runs(store.runs)
 
     assert ("failed", "something is wrong") == (entry.status, entry.reason)
@@ -177,7 +178,7 @@ def test_running_out_of_memory_publishes_nothing(home, tmp_path, monkeypatch):
     monkeypatch.setattr(work, "caller_columns", full)
     store = Store(runs=tmp_path / "runs", quiet=True)
     with pytest.raises(MemoryError):
-        work.run_baseline(*home[:2], store, (), ())
+        work.run_baseline(prepare(*home[:2], store), store, (), ())
 
     assert [] == leftovers(store.runs)
 
@@ -189,6 +190,6 @@ def test_the_newest_run_is_found(outcomes, home):
 def test_stages_of_other_runs_are_left_alone(home, tmp_path):
     store = Store(runs=tmp_path / "runs", quiet=True)
     with stage(store.runs, "search") as other:
-        work.run_baseline(*home[:2], store, (), ())
+        work.run_baseline(prepare(*home[:2], store), store, (), ())
 
         assert other.path.is_dir()

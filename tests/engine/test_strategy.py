@@ -2,9 +2,10 @@ import statistics
 
 import naive
 import numpy as np
+import pyarrow as pa
 import pytest
 import small_market
-from highwater.engine.baseline import path_columns
+from highwater.engine.baseline import path_table
 from highwater.engine.policy import parse_policy
 from highwater.engine.strategy import summary_columns, trade_columns, verdict, with_tail_capture
 from highwater.io import schemas
@@ -40,7 +41,7 @@ def folder(tmp_path_factory):
 def traded(ready, exits):
     """Return the columns of trades and of fills of one policy."""
     trades, fills = trade_columns(ready, parse_policy({"kind": "exits", **exits}), 1)
-    return with_tail_capture(trades, path_columns(ready, (), 1)), fills
+    return with_tail_capture(trades, path_table(ready, (), 1)), fills
 
 
 def truth(ready, exits, intrabar):
@@ -133,7 +134,7 @@ def test_tail_capture_is_null_without_a_high_and_negative_on_a_loss():
         "gross": np.ma.array([1.5, 0.5, 0.9, 1.0]),
         "entry_px": np.ma.array([1.0, 1.0, 1.0, 1.0], mask=[0, 0, 0, 1]),
     }
-    paths = {"ath_mult": np.ma.array([2.0, 1.5, 1.0, 1.2], mask=[0, 0, 0, 1])}
+    paths = pa.table({"ath_mult": [2.0, 1.5, 1.0, None]})
 
     assert [0.5, -1.0, None, None] == plain(with_tail_capture(trades, paths)["tail_capture"])
 

@@ -8,6 +8,7 @@ import pytest
 import small_market
 from highwater.engine import run as work
 from highwater.engine import show
+from highwater.engine.recipe import prepare
 from highwater.engine.settings import Sources, Store, Trading
 from highwater.engine.sizing import (
     MOST_MOVING_STOPS,
@@ -68,7 +69,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ready(home):
     sources, trading, runs = home
-    return work.prepare(sources, trading, Store(runs=runs, quiet=True))
+    return prepare(sources, trading, Store(runs=runs, quiet=True))
 
 
 def swept(home, space, choices, threads=None, memory=512 << 20, objective="avg_return_bps"):
@@ -78,9 +79,8 @@ def swept(home, space, choices, threads=None, memory=512 << 20, objective="avg_r
     def sized(prepared):
         return plan(space, TRIALS, 5, objective, (), prepared, memory, 10**9, choices)
 
-    done = work.run_sweep(
-        sources, trading, Store(runs=runs, threads=threads, quiet=True), space, sized, ("highwater", "sweep")
-    )
+    store = Store(runs=runs, threads=threads, quiet=True)
+    done = work.run_sweep(prepare(sources, trading, store), store, space, sized, ("highwater", "sweep"))
     return done, read_manifest(done.path)
 
 
