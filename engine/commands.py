@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..io.errors import UsageError
+from .guards import Guards
 from .policy import parse_policy, policy_from_flags
 from .settings import MEMORY, Exports, Sources, Store, Trading, takes
 from .values import Duration, DurationRange, Interval, Range, Size
@@ -126,7 +127,7 @@ def strategy(
     return None
 
 
-@takes(sources=Sources, trading=Trading, store=Store)
+@takes(guards=Guards, sources=Sources, trading=Trading, store=Store)
 def sweep(
     *,
     tp: Range | None = None,
@@ -147,6 +148,7 @@ def sweep(
     top: int = 10,
     mem: Size = MEMORY,
     max_pairs: int = 10**11,
+    guards: Guards,
     sources: Sources,
     trading: Trading,
     store: Store,
@@ -202,6 +204,7 @@ def sweep(
         store,
         space,
         lambda prepared: plan(space, trials, seed, objective, limits, prepared, mem, max_pairs, choices),
+        guards,
         tuple(sys.argv[1:]),
     )
     if store.json:
@@ -211,6 +214,7 @@ def sweep(
     show.console().print(f"search   {trials:,} trials, seed {seed}: {describe(space)}\n")
     show.frontier(outcome, top)
     show.summary(outcome)
+    show.judgement(outcome)
     show.map_of(outcome)
     show.foot(outcome)
     return None

@@ -7,6 +7,7 @@ from ..io.columns import bar_name
 from ..io.sources.synthetic import write_market
 from . import show
 from .baseline import DEFAULT_MULTIPLES
+from .guards import Guards
 from .recipe import prepare
 from .run import run_baseline, run_sweep
 from .settings import MEMORY, Sources, Store, Trading
@@ -35,11 +36,13 @@ def demo(folder: Path, store: Store, trials: int, seed: int) -> None:
         store,
         _SPACE,
         lambda prepared: plan(_SPACE, trials, seed, "avg_return_bps", (), prepared, MEMORY, 10**11),
+        Guards(),
         command,
     )
     say(f"search   {trials:,} trials, seed {seed}: {describe(_SPACE)}\n")
     show.frontier(second, 8)
     show.summary(second)
+    show.judgement(second)
     show.map_of(second)
     show.foot(second)
     say(f"\nLook again:  highwater runs show {second.run_id[-6:]} --runs {store.runs}", soft_wrap=True)

@@ -229,18 +229,21 @@ def ratio_of(sums: Ints, luck: Luck, tried: int) -> Ratio:
     )
 
 
-def ranked_columns(there: Ground, policies: Policies, trials: Ints, luck: Luck, tried: int) -> dict[str, Floats]:
-    """Return what the frontier says of each of its trials: statistic, p-value, and what the Sharpe ratio is worth."""
+def ranked_columns(there: Ground, policies: Policies, trials: Ints, luck: Luck | None, tried: int) -> dict[str, Floats]:
+    """Return what the frontier says of its trials: statistic, p-value, what the Sharpe ratio is worth; NaN without."""
+    names = ("t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried")
+    if luck is None:
+        return {name: np.full(trials.size, nan) for name in names}
     sums = by_day(there, policies)
     statistics = standing(sums, luck.length)[1]
+    p = [p_of(*each, luck) for each in zip(statistics.tolist(), trials.tolist(), strict=True)]
     ratios = [ratio_of(row, luck, tried) for row in sums]
-    return {
-        "t_stat": statistics,
-        "p_luck": np.array([p_of(*each, luck) for each in zip(statistics.tolist(), trials.tolist(), strict=True)]),
-        "psr": np.array([each.probability for each in ratios]),
-        "dsr_independent": np.array([each.deflated_independent for each in ratios]),
-        "dsr_tried": np.array([each.deflated_tried for each in ratios]),
-    }
+    worth = (
+        [r.probability for r in ratios],
+        [r.deflated_independent for r in ratios],
+        [r.deflated_tried for r in ratios],
+    )
+    return dict(zip(names, map(np.array, (statistics, p, *worth)), strict=True))
 
 
 def unseen_of(there: Ground, luck: Luck, policies: Policies) -> Unseen | None:

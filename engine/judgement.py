@@ -4,20 +4,24 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..io.publish import Stage
 from ..kernels.arrays import Ints, Policies, column
 from .frontier import Frontier
 from .guards import Evidence, Guards, evidence, ranked_columns, unseen_of
 from .ledger import Ledger, ledger_of
 from .luck import SAMPLE, Luck, luck_of
 from .neighbours import around
+from .progress import progress
+from .settings import Store
 from .space import to_policies
 from .tallies import Ground
 from .verdict import Verdict, verdict_on
+
+STEEP = 100  # of the best, the neighbours are tried too
 
 
 @dataclass(frozen=True)
@@ -30,59 +34,89 @@ class Trials:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What other runs had tried on the same alerts when a run was judged, and how often a holdout was looked at."""
+
+    tried: int
+    peeks: int
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """The verdict on a search, what it rests on, and columns for its frontier."""
+    """The verdict on a search, what it rests on, and columns for its frontier; all empty where none was asked for."""
 
-    verdict: Verdict
-    evidence: Evidence
-    ledger: Ledger
     asked: Guards
-    luck: Luck | None
     columns: Mapping[str, np.ndarray]
+    verdict: Verdict | None = None
+    evidence: Evidence | None = None
+    ledger: Ledger | None = None
+    luck: Luck | None = None
 
-    def document(self) -> bytes:
-        """Return ``results/guards.json``; null for what is undefined."""
-        luck = self.luck
-        search = None if luck is None else {
-            "trials": luck.trials, "distinct": luck.distinct, "days": luck.calendar.days,
-            "mean_block_days": luck.length, "resamples": luck.highs.size, "sharpe_variance": luck.sharpe_variance,
-        }  # fmt: skip
-        found = {
-            "verdict": self.verdict.word,
-            "failing": self.verdict.failing,
-            "checks": [asdict(check) for check in self.verdict.checks],
-            "thresholds": asdict(self.asked),
-            "ledger": asdict(self.ledger),
-            "search": search,
-            "winner": asdict(self.evidence),
+    @property
+    def facts(self) -> dict[str, int]:
+        """What the manifest says of it."""
+        return {"trials_so_far": self.ledger.tried, "holdout_peeks": self.ledger.peeks} if self.ledger else {}
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON values, null for what is undefined; nothing of it depends on when it was made."""
+        luck, ledger = self.luck, self.ledger
+        search = luck and {
+            "trials": luck.trials,
+            "distinct": luck.distinct,
+            "days": luck.calendar.days,
+            "mean_block_days": luck.length,
+            "resamples": luck.highs.size,
+            "sharpe_variance": luck.sharpe_variance,
         }
-        return (json.dumps(_defined(found), indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+        found = {
+            "verdict": self.verdict and self.verdict.word,
+            "failing": self.verdict and self.verdict.failing,
+            "checks": self.verdict and [asdict(check) for check in self.verdict.checks],
+            "thresholds": asdict(self.asked),
+            "tried": ledger and ledger.tried,
+            "holdout_peeks": ledger and ledger.peeks,
+            "search": search,
+            "winner": self.evidence and asdict(self.evidence),
+        }
+        return _defined(found)
 
 
 def judge(
+    s: Stage,
     there: Ground,
     best: Frontier,
     trials: Trials,
     asked: Guards,
-    runs: Path,
+    store: Store,
     config: Mapping[str, Any],
-    advance: Callable[[int], None],
+    known: Known | None,
 ) -> Judgement:
-    """Return the judgement on a search whose ranking is ``best``; ``config`` as it will stand in the manifest."""
-    luck = luck_of(there, trials.count, trials.policies, trials.sample, advance)
-    alerts = next(each.digest for each in there.prepared.inputs if each.kind == "alerts")
-    ledger = ledger_of(runs, alerts, config, luck.distinct if luck else trials.count)
-    space, drawn, ids = best.work.space, best.drawn(), best.rows["trial_id"].astype(np.int64)
-    columns, unseen = {}, None
-    if luck is not None:
+    """Return the judgement on a search whose ranking is ``best``, and write ``results/guards.json``.
+
+    ``config`` as it will stand in the manifest; ``known`` instead of what the runs in the store tried.
+    """
+    if not asked.guards:
+        return Judgement(asked, {})
+    with there.prepared.clock.phase("guards"), progress("trials by day", trials.count, store.quiet) as advance:
+        luck = luck_of(there, trials.count, trials.policies, trials.sample, advance)
+        alerts = next(each.digest for each in there.prepared.inputs if each.kind == "alerts")
+        ledger = ledger_of(store.runs, alerts, config, luck.distinct if luck else trials.count)
+        if known is not None:
+            ledger = Ledger(known.tried, ledger.runs, known.peeks)
+        space, drawn, ids = best.work.space, best.drawn(), best.rows["trial_id"].astype(np.int64)
         columns = ranked_columns(there, to_policies(space, drawn), ids, luck, ledger.tried)
-        unseen = unseen_of(there, luck, _at(trials, [fold.trial for fold in luck.folds]))
-    beside = None
-    if space.varied:
-        low, high = around(there, space, {name: values[:1] for name, values in drawn.items()})
-        beside = float(low[0]) / there.fits.size / 100, float(high[0]) / there.fits.size / 100
-    found = evidence(there, best.policies()[0], int(ids[0]), luck, unseen, ledger.tried, beside)
-    return Judgement(verdict_on(found, asked), found, ledger, asked, luck, columns)
+        unseen = luck and unseen_of(there, luck, _at(trials, [fold.trial for fold in luck.folds]))
+        columns["plateau_bps"] = np.full(ids.size, np.nan)
+        beside = None
+        if space.varied:
+            sums = around(there, space, {name: values[:STEEP] for name, values in drawn.items()})
+            low, high = (each / there.fits.size / 100 for each in sums)
+            columns["plateau_bps"][: low.size], beside = low, (float(low[0]), float(high[0]))
+        found = evidence(there, best.policies()[0], int(ids[0]), luck, unseen, ledger.tried, beside)
+        judged = Judgement(asked, columns, verdict_on(found, asked), found, ledger, luck)
+    text = json.dumps(judged.document(), indent=2, sort_keys=True, allow_nan=False) + "\n"
+    s.write_file("results/guards.json", text.encode(), "guards")
+    return judged
 
 
 def sample_rows(count: int) -> Ints:
@@ -92,7 +126,7 @@ def sample_rows(count: int) -> Ints:
 
 
 def _at(trials: Trials, numbers: list[int]) -> Policies:
-    some = [trials.policies(number, 1) for number in numbers]
+    some = [trials.policies(number, 1) for number in numbers] or [trials.policies(0, 0)]
     return Policies(*(column(np.concatenate(parts), parts[0].dtype) for parts in zip(*some, strict=True)))
 
 

@@ -11,6 +11,8 @@ _ROOM = WIDTH - 20  # for what a check found: beside its number and name, and it
 
 def lines(judged: Judgement) -> list[str]:
     """Return the screen, a line each."""
+    if judged.verdict is None or judged.evidence is None or judged.ledger is None:
+        return []
     word, failing, found = judged.verdict.word, judged.verdict.failing, judged.evidence
     why = f" ({len(failing)} of {len(judged.verdict.checks)} checks fail: {', '.join(failing)})" if failing else ""
     wins = f"median {percent(found.median_bps, 0)}, wins {found.win_rate:.0%}"

@@ -20,6 +20,8 @@ from ..io.slices import verify as verify_slice
 from . import recipe
 from .baseline import path_table
 from .diff import Change, Difference, changes, differences
+from .guards import Guards
+from .judgement import Known
 from .policy import parse_policy
 from .recipe import FILL_SEMANTICS, Clock, Prepared
 from .run import Outcome, run_baseline, run_strategy, run_sweep
@@ -75,6 +77,7 @@ def rerun(
         dataclasses.replace(store, cache=False),
         memory or manifest.execution.get("memory", MEMORY),
         ("runs", "rerun", manifest.run_id, *words),
+        Known(manifest.trials_so_far or 0, manifest.holdout_peeks or 0),
     )
     outcome = AGAIN[manifest.run_type](job)
     after = read_manifest(outcome.path)
@@ -182,13 +185,22 @@ def _told(errors: pa.Table, paths: pa.Table) -> tuple[list[Any], list[Any]]:
 
 @dataclass(frozen=True)
 class _Job:
-    """What to do again: the config of a run, on what, with how much memory, and the words that asked for it."""
+    """What to do again: the config of a run, on what, with how much memory, and the words that asked for it.
+
+    ``known``: what other runs had tried when it was judged.
+    """
 
     config: Config
     prepared: Prepared
     store: Store
     memory: int
     command: tuple[str, ...]
+    known: Known
+
+    @property
+    def guards(self) -> Guards:
+        """What the winner of a search had to pass; a run of an older version was not judged."""
+        return Guards(**self.config.get("guards", {"guards": False}))
 
 
 def _baseline(job: _Job) -> Outcome:
@@ -210,7 +222,7 @@ def _sweep(job: _Job) -> Outcome:
         seed, objective = int(asked["seed"]), config["objective"]
         return plan(space, asked["trials"], seed, objective, limits, prepared, job.memory, 2**62, choices)
 
-    return run_sweep(job.prepared, job.store, space, sized, job.command)
+    return run_sweep(job.prepared, job.store, space, sized, job.guards, job.command, job.known)
 
 
 def _surface(job: _Job) -> Outcome:
@@ -220,7 +232,7 @@ def _surface(job: _Job) -> Outcome:
     def sized(prepared: Prepared) -> Any:
         return plan_surface(grid, prepared, objective, medians, by, job.memory, 2**62)
 
-    return run_surface(job.prepared, job.store, sized, job.command)
+    return run_surface(job.prepared, job.store, sized, job.guards, job.command, job.known)
 
 
 # How a run of each type is done again.

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,20 @@ from ..io import schemas
 from ..io.errors import HighwaterError, LimitError
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
+from ..kernels.arrays import Policies
 from . import heatmap
 from .baseline import Measured, path_metrics, values
 from .callers import caller_columns
 from .frontier import Frontier, Landscape
+from .guards import Guards
+from .holdout import hold_out
+from .judgement import Judgement, Known, Trials, judge
+from .luck import SAMPLE
 from .policy import Policy
 from .progress import progress
 from .recipe import FILL_SEMANTICS, Prepared, excluded
 from .settings import Store, resolved
-from .space import Space, canonical, to_policies
+from .space import Space, canonical, draw, to_policies
 from .strategy import summary_columns, trade_columns, with_tail_capture
 from .sweep import Plan, guard_overflow, parameter_columns, search, trial_table
 from .tallies import exact, ground
@@ -40,6 +45,7 @@ class Outcome:
     tables: Mapping[str, pa.Table]
     cached: bool
     landscape: tuple[str, str, np.ndarray] | None = None
+    judged: Judgement | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -89,12 +95,16 @@ def run_sweep(
     store: Store,
     space: Space,
     sized: Callable[[Prepared], Plan],
+    asked: Guards,
     command: tuple[str, ...],
+    known: Known | None = None,
 ) -> Outcome:
     """Try every trial of a search on every alert; publish all trials, the ranked best, and the trades of the first.
 
-    ``sized`` makes the plan. Memory does not grow with the number of trials.
+    ``sized`` makes the plan. Memory does not grow with the number of trials but for 100 bytes each where the winner is
+    judged. ``known`` stands in for what other runs tried, where a run is repeated.
     """
+    prepared = hold_out(prepared, asked.holdout)
     work = sized(prepared)
     config = config_of(
         prepared,
@@ -104,6 +114,7 @@ def run_sweep(
             "constraints": [f"{c.column}{c.sign}{c.bound!r}" for c in work.constraints],
             "medians": work.medians,
             "trades": work.trades,
+            "guards": asdict(asked),
         },
     )
     best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
@@ -123,10 +134,12 @@ def run_sweep(
                 landscape.add(drawn, sums)
         with prepared.clock.phase("ranking"):
             columns = best.columns(exact(there, to_policies(space, best.drawn())))
+        judged = judge(s, there, best, trials_of(work), asked, store, config, known)
         policies = list(dict.fromkeys(best.policies()[: work.trades]))
         tables = trade_tables(s, prepared, store, policies[0], paths.table)
         _write_trades(s, prepared, store, tables, policies[1:], paths.table)
-        tables["frontier"] = schemas.table(schemas.frontier(parameter_columns(space)), columns, s.run_id)
+        schema = schemas.frontier(parameter_columns(space), tuple(judged.columns))
+        tables["frontier"] = schemas.table(schema, columns | dict(judged.columns), s.run_id)
         lively = landscape.liveliest(work.alerts)
         if lively:
             x, y, means = lively
@@ -134,8 +147,18 @@ def run_sweep(
             s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
         done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
         done |= {"alerts_by_candle": there.bars, "memory": work.memory}
-        outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), **done)
-    return replace(outcome, landscape=lively, notes={"work": work, "edges": landscape.edges, "by_candle": there.bars})
+        outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), judged, **done)
+    notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars}
+    return replace(outcome, landscape=lively, judged=judged, notes=notes)
+
+
+def trials_of(work: Plan) -> Trials:
+    """Return the trials of a search; any of them are drawn at random, so the first stand for all."""
+
+    def policies(first: int, count: int) -> Policies:
+        return to_policies(work.space, draw(work.space, work.seed, first, count))
+
+    return Trials(work.trials, policies, policies(0, min(work.trials, SAMPLE)))
 
 
 def _write_trades(
@@ -200,6 +223,7 @@ def publish(
     command: tuple[str, ...],
     tables: Mapping[str, pa.Table],
     written: tuple[str, ...] = (),
+    judged: Judgement | None = None,
     **execution: Any,
 ) -> Outcome:
     """Write the alerts, their path metrics and every table but those ``written`` before, and publish the run."""
@@ -214,6 +238,7 @@ def publish(
     path = s.publish(
         config=config,
         command=command,
+        **(judged.facts if judged else {}),
         execution={"threads": store.threads or 0, "engine": "bars", "paths_cached": paths.cached, **execution},
         inputs=prepared.inputs,
         counts={**prepared.batch.counts, **prepared.counts},

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from . import heatmap
+from . import heatmap, judgement_show
 from .policy import describe, parse_policy
 from .run import Outcome
 from .values import DAY, HOUR, MINUTE, SECOND, show_duration
@@ -159,7 +159,7 @@ def bounds_lines(row: dict[str, Any]) -> str:
             f"{mean} a trade; between {worst} and {best} depending on what\n"
             f"                 happened inside {share(row['ambiguous_rate'])} of the trades' candles"
         )
-    return f"bounds           {said}\nverdict          {row['verdict']}"
+    return f"bounds           {said}\nresolution       {row['verdict']}"
 
 
 def frontier(outcome: Outcome, most: int) -> None:
@@ -205,6 +205,12 @@ def _ranking(rows: list[dict[str, Any]], names: Sequence[str]) -> tuple[list[str
     return [*heads, "mean", "worst", "best", "median", "wins", "stopped"], cells
 
 
+def judgement(outcome: Outcome) -> None:
+    """Print the verdict on a search, where one was asked for."""
+    if outcome.judged is not None and outcome.judged.verdict is not None:
+        console().print("\n" + "\n".join(judgement_show.lines(outcome.judged)))
+
+
 def map_of(outcome: Outcome) -> None:
     """Print mean return over the two parameters that move it most."""
     if outcome.landscape is None:
@@ -226,6 +232,7 @@ def document(outcome: Outcome, tables: Sequence[str], most: int = 50) -> str:
         "counts": {**prepared.batch.counts, **prepared.counts},
         "cached": {"slice": prepared.reused, "path_metrics": outcome.cached},
         **{name: rows_of(outcome.tables[name].slice(0, most)) for name in tables},
+        **({"guards": outcome.judged.document()} if outcome.judged else {}),
     }
     return json.dumps(found, indent=2, allow_nan=False)
 

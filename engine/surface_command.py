@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..io.errors import UsageError
+from .guards import Guards
 from .settings import MEMORY, Sources, Store, Trading, takes
 from .values import DurationRange, Range, Size
 
@@ -13,7 +14,7 @@ Ranking = Literal[
 ]
 
 
-@takes(sources=Sources, trading=Trading, store=Store)
+@takes(guards=Guards, sources=Sources, trading=Trading, store=Store)
 def surface(
     *,
     tp: Range = Range(1.1, 10.0, 0.01),  # noqa: B008
@@ -30,6 +31,7 @@ def surface(
     html: Path | None = None,
     mem: Size = MEMORY,
     max_cells: int = 50_000_000,
+    guards: Guards,
     sources: Sources,
     trading: Trading,
     store: Store,
@@ -74,6 +76,7 @@ def surface(
         prepare(sources, trading, store),
         store,
         lambda prepared: plan(grid, prepared, objective, medians, by, mem, max_cells),
+        guards,
         tuple(sys.argv[1:]),
     )
     if html is not None:
@@ -87,6 +90,7 @@ def surface(
     show.head(outcome)
     best(outcome, top)
     show.summary(outcome)
+    show.judgement(outcome)
     show.map_of(outcome)
     show.foot(outcome)
     return None

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from ..io.errors import LimitError, UsageError
-from ..kernels.arrays import Floats, column
+from ..kernels.arrays import Floats, Ints, column
 from .space import GRID, Space, cells
 from .values import DurationRange, Range, show, show_duration, show_number
 
@@ -45,7 +45,11 @@ class Grid:
 
     def drawn(self, first: int, count: int) -> dict[str, Floats]:
         """Return the parameters of cells ``first`` to ``first + count - 1``: name -> float64[count]."""
-        places = np.unravel_index(np.arange(first, first + count), self.shape)
+        return self.at(np.arange(first, first + count))
+
+    def at(self, numbers: Ints) -> dict[str, Floats]:
+        """Return the parameters of the cells of those numbers: name -> float64[count]."""
+        places = np.unravel_index(numbers, self.shape)
         return {name: values[at] for (name, values), at in zip(self.values.items(), places, strict=True)}
 
 

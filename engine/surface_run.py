@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,13 @@ import pyarrow as pa
 from ..io import schemas
 from ..io.errors import LimitError
 from ..io.publish import Stage
+from ..kernels.arrays import Policies
 from . import heatmap
 from .baseline import path_metrics, values
 from .frontier import Frontier, Landscape
+from .guards import Guards
+from .holdout import hold_out
+from .judgement import Known, Trials, judge, sample_rows
 from .progress import Advance, progress
 from .recipe import Prepared
 from .run import Outcome, config_of, publish, recorded, trade_tables
@@ -29,15 +33,22 @@ Columns = dict[str, Any]
 
 
 def run_surface(
-    prepared: Prepared, store: Store, sized: Callable[[Prepared], Work], command: tuple[str, ...]
+    prepared: Prepared,
+    store: Store,
+    sized: Callable[[Prepared], Work],
+    asked: Guards,
+    command: tuple[str, ...],
+    known: Known | None = None,
 ) -> Outcome:
     """Try every cell of a grid on every alert; publish all cells, the ranked best, and the trades of the first.
 
-    ``sized`` makes the plan. Memory does not grow with the number of cells.
+    ``sized`` makes the plan. Memory does not grow with the number of cells but for 100 bytes each where the winner is
+    judged. ``known`` as for ``run.run_sweep``.
     """
+    prepared = hold_out(prepared, asked.holdout)
     work = sized(prepared)
     ranked = ranking(work)
-    config = config_of(prepared, described(work))
+    config = config_of(prepared, described(work) | {"guards": asdict(asked)})
     best, landscape = Frontier(ranked), Landscape(work.grid.space)
     with recorded("surface", prepared, store) as s:
         paths = path_metrics(prepared, (), store)
@@ -50,18 +61,19 @@ def run_surface(
             _write_groups(s, parts, work, store)
         with prepared.clock.phase("ranking"):
             found = exact(there, to_policies(work.grid.space, best.drawn()))
+        judged = judge(s, there, best, trials_of(work), asked, store, config, known)
         tables = trade_tables(s, prepared, store, best.policies()[0], paths.table)
-        columns = best.columns(found | {"plateau_bps": best.rows["plateau_bps"]})
-        schema = schemas.frontier(work.grid.space.named, ("plateau_bps",))
-        tables["frontier"] = schemas.table(schema, columns, s.run_id)
+        more = {**judged.columns, "plateau_bps": best.rows["plateau_bps"]}
+        schema = schemas.frontier(work.grid.space.named, tuple(more))
+        tables["frontier"] = schemas.table(schema, best.columns(found) | more, s.run_id)
         lively = landscape.liveliest(work.alerts)
         if lively:
             s.write_file("results/heatmap.svg", picture(lively, landscape.edges).encode(), "heatmap")
         done = {"engine": "surface", "trials": work.grid.cells, "block": work.height, "pairs": work.trades}
         done |= {"alerts_by_candle": there.bars, "memory": work.memory}
-        outcome = publish(s, prepared, paths, store, config, command, tables, **done)
+        outcome = publish(s, prepared, paths, store, config, command, tables, judged=judged, **done)
     notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "groups": len(parts)}
-    return replace(outcome, landscape=lively, notes=notes)
+    return replace(outcome, landscape=lively, judged=judged, notes=notes)
 
 
 def described(work: Work) -> dict[str, Any]:
@@ -72,6 +84,16 @@ def described(work: Work) -> dict[str, Any]:
         "medians": work.medians,
         "by": work.by,
     }
+
+
+def trials_of(work: Work) -> Trials:
+    """Return the cells as the trials of a search."""
+    grid = work.grid
+
+    def policies(first: int, count: int) -> Policies:
+        return to_policies(grid.space, grid.drawn(first, count))
+
+    return Trials(grid.cells, policies, to_policies(grid.space, grid.at(sample_rows(grid.cells))))
 
 
 def ranking(work: Work) -> Plan:

@@ -1,7 +1,7 @@
 """The verdict on a winner: six checks, what each found, and whether the profit is proven."""
 
 from dataclasses import dataclass
-from math import isnan
+from math import ceil, isnan
 from typing import Literal
 
 from .guards import Evidence, Guards
@@ -49,7 +49,9 @@ def percent(bps: float, digits: int = 1) -> str:
 
 def chance(p: float) -> str:
     """Return a probability with two digits that count; a dash where undefined."""
-    return "-" if isnan(p) else f"{p:.3f}" if p < 0.0995 else f"{p:.2f}"
+    if isnan(p):
+        return "-"
+    return "<0.001" if 0 < p < 0.0005 else f"{p:.3f}" if 0 < p < 0.0995 else f"{p:.2f}"
 
 
 def _luck(found: Evidence, asked: Guards) -> Check:
@@ -74,7 +76,7 @@ def _sharpe(found: Evidence, asked: Guards) -> Check:
     ratio = found.ratio
     if ratio is None or isnan(ratio.deflated_independent):
         return Check("sharpe", (TOO_FEW,), "FAIL")
-    need = "no record is enough" if ratio.needed_days == float("inf") else f"needs {ratio.needed_days:,.0f} d"
+    need = "no record is enough" if ratio.needed_days == float("inf") else f"needs {ceil(ratio.needed_days):,} d"
     of_all = f"{chance(ratio.deflated_tried)} ({ratio.tried:,})"
     said = f"DSR {chance(ratio.deflated_independent)} ({ratio.independent:.0f} ideas) … {of_all}"
     enough = ratio.deflated_independent >= asked.min_dsr

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import small_market
 from highwater.engine import run as work
+from highwater.engine.guards import Guards
 from highwater.engine.policy import Policy, Rung, parse_policy
 from highwater.engine.recipe import prepare
 from highwater.engine.settings import Sources, Store, Trading
@@ -45,7 +46,7 @@ def swept(sources, trading, store, trials=TRIALS, memory=512 << 20):
     def sized(prepared):
         return plan(SPACE, trials, 1, "avg_return_bps", (), prepared, memory, 10**9)
 
-    return work.run_sweep(prepare(sources, trading, store), store, SPACE, sized, ("sweep",))
+    return work.run_sweep(prepare(sources, trading, store), store, SPACE, sized, Guards(), ("sweep",))
 
 
 _PATHS = {"alerts", "paths", "callers", "errors", "log"}

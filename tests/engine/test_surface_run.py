@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import small_market
 from highwater.engine import surface_run as work
+from highwater.engine.guards import Guards
 from highwater.engine.recipe import prepare
 from highwater.engine.settings import Sources, Store, Trading
 from highwater.engine.surface import plan
@@ -72,7 +73,7 @@ def surfaced(home, memory=512 << 20, by=None, medians=False, **store):
     def sized(prepared):
         return plan(grid_of(RANGES, 10**6), prepared, "avg_return_bps", medians, by, memory, 10**6)
 
-    return work.run_surface(prepare(sources, trading, usual), usual, sized, ("surface",))
+    return work.run_surface(prepare(sources, trading, usual), usual, sized, Guards(), ("surface",))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 import small_market
 from highwater.engine import run as work
 from highwater.engine import show
+from highwater.engine.guards import Guards
 from highwater.engine.recipe import prepare
 from highwater.engine.settings import Sources, Store, Trading
 from highwater.engine.sizing import (
@@ -80,7 +81,7 @@ def swept(home, space, choices, threads=None, memory=512 << 20, objective="avg_r
         return plan(space, TRIALS, 5, objective, (), prepared, memory, 10**9, choices)
 
     store = Store(runs=runs, threads=threads, quiet=True)
-    done = work.run_sweep(prepare(sources, trading, store), store, space, sized, ("highwater", "sweep"))
+    done = work.run_sweep(prepare(sources, trading, store), store, space, sized, Guards(), ("highwater", "sweep"))
     return done, read_manifest(done.path)
 
 
