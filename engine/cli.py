@@ -6,6 +6,7 @@ from .. import __version__
 from . import (
     bench_command,
     catalog_commands,
+    check_commands,
     commands,
     config_command,
     export_commands,
@@ -39,6 +40,7 @@ TREE = {
         "export": commands.slices_export,
     },
     "data": {"check": commands.data_check, "synth": commands.data_synth},
+    "check": {"lookahead": check_commands.check_lookahead, "trades": check_commands.check_trades},
     "catalog": {
         "sync": catalog_commands.sync,
         "query": catalog_commands.query,
