@@ -27,8 +27,9 @@ def columns_of(candles: Candles | Mapping[str, Any]) -> Columns:
 def another_future(columns: Columns, t: int, future: str, at_open: bool, seed: int) -> Columns:
     """Return the candles with another future after candle ``t``, or with ``at_open`` after its open; times stay.
 
-    ``shuffled``: the same candles in another order; ``nan``: no numbers; ``cut``: no candles (one just opened has the
-    price of its open); ``scaled``: each candle's prices times a factor of its own from 0.5 to 2. Candles stay valid.
+    ``shuffled``: the same candles in another order; ``nan``: no numbers; ``cut``: no candles; ``scaled``: each candle's
+    prices times a factor of its own from 0.5 to 2. Candles stay valid: one that just opened, and has no future, has no
+    price but its open.
     """
     first, end = t + (not at_open), t + 1 if future == "cut" else columns["ts"].size
     draws = uniforms(seed, 0, end - first, t, 1)
@@ -42,8 +43,8 @@ def another_future(columns: Columns, t: int, future: str, at_open: bool, seed: i
         else:
             made[name][first:] = np.nan if future == "nan" else 0.0
     if at_open and "open" in made:
-        made["open"][t] = opened = columns["open"][t]
-        for name in made.keys() & {"high", "low", "close"} if future == "cut" else ():
+        opened = made["open"][t] = columns["open"][t]
+        for name in made.keys() & set(_PRICES) if future in ("nan", "cut") else ():
             made[name][t] = opened
         for name, reach in (("high", np.maximum), ("low", np.minimum)):
             if name in made:

@@ -193,10 +193,10 @@ def _until(answer: Columns, ts: Ints, t: int) -> Columns:
 
 def _first_difference(one: Columns, other: Columns) -> tuple[int, str] | None:
     """Return the first row that differs and its first column that does ('' where one has more rows), or None."""
-    form = [{name: values.shape[1:] for name, values in each.items()} for each in (one, other)]
+    sizes = {values.shape[0] for values in (*one.values(), *other.values())}
+    form = [{name: values.shape[1:] if min(sizes) else () for name, values in each.items()} for each in (one, other)]
     if form[0] != form[1]:
         raise UsageError(f"the outputs have another form with another future: {form[0]} became {form[1]}")
-    sizes = {values.shape[0] for values in (*one.values(), *other.values())}
     first = None if len(sizes) == 1 else (min(sizes), "")
     for name, values in one.items():
         differs = _differing(values[: min(sizes)], other[name][: min(sizes)])
