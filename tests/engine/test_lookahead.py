@@ -219,6 +219,11 @@ def test_it_is_the_same_every_time():
     assert check(seldom, LONG).cuts != check(seldom, LONG, seed=8).cuts
 
 
+def test_the_last_future_that_can_change_is_changed():
+    assert BARS.ts.size - 2 == check(ema, BARS).cuts[-1]
+    assert BARS.ts.size - 1 == check(previous_close, BARS, known="open").cuts[-1]
+
+
 def test_cuts_are_edges_turns_and_a_spread():
     turn = np.zeros(5_000)
     turn[3_217:] = 1.0
