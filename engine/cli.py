@@ -7,6 +7,7 @@ from . import (
     bench_command,
     cache_commands,
     catalog_commands,
+    check_commands,
     commands,
     config_command,
     export_commands,
@@ -41,6 +42,7 @@ TREE = {
     },
     "cache": {"list": cache_commands.cache_list, "clear": cache_commands.cache_clear},
     "data": {"check": commands.data_check, "synth": commands.data_synth},
+    "check": {"lookahead": check_commands.check_lookahead, "trades": check_commands.check_trades},
     "catalog": {
         "sync": catalog_commands.sync,
         "query": catalog_commands.query,

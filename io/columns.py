@@ -151,7 +151,7 @@ def in_ms(values: Ints, unit: str) -> Ints:
         return values
     if per_second > 1000:
         return np.where(values == NO_TIME, NO_TIME, values // (per_second // 1000))
-    small = np.abs(values) < 2**53
+    small = (values > -(2**53)) & (values < 2**53)  # not abs: that of NO_TIME is negative
     return np.where(small, np.where(small, values, 0) * 1000, values)
 
 
