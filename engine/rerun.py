@@ -1,7 +1,6 @@
 """A published run done again: its recipe from its manifest, its inputs by digest, and what came out otherwise."""
 
 import dataclasses
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,9 +24,8 @@ from .diff import Change, Difference, changes, differences
 from .policy import parse_policy
 from .run import FILL_SEMANTICS, Outcome, run_baseline, run_strategy, run_sweep
 from .settings import Sources, Store, Trading
-from .space import Space
-from .sweep import Choices, Constraint, plan
-from .values import Range
+from .space import space_in
+from .sweep import planned
 
 Config = Mapping[str, Any]
 Work = tuple[Sources, Trading, Store]
@@ -205,16 +203,8 @@ def _strategy(config: Config, work: Work, command: tuple[str, ...]) -> Outcome:
 
 
 def _sweep(config: Config, work: Work, command: tuple[str, ...]) -> Outcome:
-    asked = config["search"]
-    space = _space(asked["space"])
-    limits = tuple(_constraint(text) for text in config["constraints"])
-    choices = Choices(medians=config.get("medians", "all"), trades=config.get("trades", 1))
-
-    def sized(prepared: recipe.Prepared) -> Any:
-        seed, objective = int(asked["seed"]), config["objective"]
-        return plan(space, asked["trials"], seed, objective, limits, prepared, 512 << 20, 2**62, choices)
-
-    return run_sweep(*work, space, sized, command)
+    space = space_in(config["search"]["space"])
+    return run_sweep(*work, space, lambda prepared: planned(config, prepared, 512 << 20), command)
 
 
 # How a run of each type is done again.
@@ -228,23 +218,3 @@ AGAIN: Mapping[str, Callable[[Config, Work, tuple[str, ...]], Outcome]] = {
 
 def _multiples(config: Config) -> tuple[float, ...]:
     return tuple(float(text) for text in config["multiples"])
-
-
-def _space(form: Config) -> Space:
-    """Return the space that ``space.canonical`` wrote."""
-    ranges = {
-        name: Range(*(_number(each[word]) for word in ("low", "high", "step")), log=each["scale"] == "log")
-        for name, each in form["ranges"].items()
-    }
-    return Space(ranges, tuple(form["shares_bps"]))
-
-
-def _number(text: str) -> float:
-    """Return the number that ``repr`` wrote, whole ones (durations) as int, so that it is written alike again."""
-    return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
-def _constraint(text: str) -> Constraint:
-    """Return the constraint of a config, whose bound is any float's shortest text: ``stop_out_rate<=1e-05``."""
-    column, sign, bound = re.split("([<>]=?)", text)
-    return Constraint(column, sign, float(bound))

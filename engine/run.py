@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,22 @@ import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
-from ..io.errors import HighwaterError, LimitError
-from ..io.manifest import utc_text
+from ..io.errors import LimitError
+from ..io.manifest import new_run_id, utc_text
 from ..io.publish import Stage, stage
+from ..io.searches import Keeper, hold
 from . import heatmap
 from .baseline import path_columns
 from .callers import caller_columns
 from .frontier import Frontier, Landscape
+from .kept import MENDABLE, about, all_trials, check_same, sound_blocks, telling
 from .policy import Policy
 from .progress import progress
 from .recipe import Prepared, excluded, prepare
 from .settings import Sources, Store, Trading, resolved
 from .space import Space, canonical, to_policies
 from .strategy import summary_columns, trade_columns, with_tail_capture
-from .sweep import Plan, guard_overflow, parameter_columns, search, trial_table
+from .sweep import Plan, guard_overflow, parameter_columns, trial_table
 from .tallies import exact, ground
 
 FILL_SEMANTICS = "FS-1"
@@ -107,10 +109,13 @@ def run_sweep(
     space: Space,
     sized: Callable[[Prepared], Plan],
     command: tuple[str, ...],
+    resumed: Keeper | None = None,
 ) -> Outcome:
     """Try every trial of a search on every alert; publish all trials, the ranked best, and the trades of the first.
 
-    ``sized`` makes the plan once the alerts are known. Memory does not grow with the number of trials.
+    ``sized`` makes the plan once the alerts are known. Memory does not grow with the number of trials. What a long
+    search has found is kept on the way, for ``resumed`` to go on with; raises UsageError or IntegrityError where that
+    is another search.
     """
     prepared = prepare(sources, trading, store)
     work = sized(prepared)
@@ -125,37 +130,60 @@ def run_sweep(
             "trades": work.trades,
         },
     )
+    held = nullcontext(resumed) if resumed else hold(store.runs, new_run_id())
+    with held as kept, _recorded("search", prepared, store, kept.run_id) as s:
+        now = about(s, prepared, sources, work, config, command)
+        if resumed:
+            check_same(resumed.about(), now)
+        kept.begin(now)
+        with telling(kept, store):
+            return _searched(s, kept, prepared, store, work, config, command)
+
+
+def _searched(
+    s: Stage,
+    kept: Keeper,
+    prepared: Prepared,
+    store: Store,
+    work: Plan,
+    config: dict[str, Any],
+    command: tuple[str, ...],
+) -> Outcome:
+    """Do a search, beginning with what it has kept, and publish it."""
+    space = work.space
     best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
-    with _recorded("search", prepared, store) as s:
-        _room_for(work.bytes_on_disk, s.root)
-        with prepared.clock.phase("paths"):
-            paths = path_columns(prepared, (), store.threads)
-        guard_overflow(prepared, np.ma.filled(paths["ath_mult"], np.nan))
-        there = ground(prepared, work.engine, work.memory, store.threads)
-        with (
-            prepared.clock.phase("search"),
-            s.writer("trials", schema) as out,
-            progress("trades", work.pairs, store.quiet) as advance,
-        ):
-            for drawn, columns, sums in search(there, work, advance):
-                out.write(trial_table(space, columns, s.run_id))
-                best.add(columns)
-                landscape.add(drawn, sums)
-        with prepared.clock.phase("ranking"):
-            columns = best.columns(exact(there, to_policies(space, best.drawn())))
-        policies = list(dict.fromkeys(best.policies()[: work.trades]))
-        tables = _traded(s, prepared, store, policies[0], (), paths)
-        _write_trades(s, prepared, store, tables, policies[1:], paths)
-        tables["frontier"] = schemas.table(schemas.frontier(parameter_columns(space)), columns, s.run_id)
-        lively = landscape.liveliest(work.alerts)
-        if lively:
-            x, y, means = lively
-            picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
-            s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
-        done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
-        done["alerts_by_candle"] = there.bars
-        outcome = _publish(s, prepared, store, config, command, tables, ("trades", "fills"), **done)
-    return replace(outcome, landscape=lively, notes={"work": work, "edges": landscape.edges, "by_candle": there.bars})
+    _room_for(work.bytes_on_disk, s.root)
+    with prepared.clock.phase("paths"):
+        paths = path_columns(prepared, (), store.threads)
+    guard_overflow(prepared, np.ma.filled(paths["ath_mult"], np.nan))
+    there = ground(prepared, work.engine, work.memory, store.threads)
+    blocks = sound_blocks(kept)
+    before = sum(block.last - block.first for block in blocks)
+    with (
+        prepared.clock.phase("search"),
+        s.writer("trials", schema) as out,
+        progress("trades", work.pairs - before * work.alerts, store.quiet) as advance,
+    ):
+        for drawn, columns, sums in all_trials(there, work, kept, blocks, advance):
+            out.write(trial_table(space, columns, s.run_id))
+            best.add(columns)
+            landscape.add(drawn, sums)
+    with prepared.clock.phase("ranking"):
+        columns = best.columns(exact(there, to_policies(space, best.drawn())))
+    policies = list(dict.fromkeys(best.policies()[: work.trades]))
+    tables = _traded(s, prepared, store, policies[0], (), paths)
+    _write_trades(s, prepared, store, tables, policies[1:], paths)
+    tables["frontier"] = schemas.table(schemas.frontier(parameter_columns(space)), columns, s.run_id)
+    lively = landscape.liveliest(work.alerts)
+    if lively:
+        x, y, means = lively
+        picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
+        s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
+    done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
+    done |= {"alerts_by_candle": there.bars} | ({"resumed_at": before} if before else {})
+    outcome = _publish(s, prepared, store, config, command, tables, ("trades", "fills"), **done)
+    notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "before": before}
+    return replace(outcome, landscape=lively, notes=notes)
 
 
 def _write_trades(
@@ -199,12 +227,12 @@ def _config(prepared: Prepared, sources: Sources, chosen: Mapping[str, Any]) -> 
 
 
 @contextmanager
-def _recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage]:
+def _recorded(run_type: str, prepared: Prepared, store: Store, run_id: str = "") -> Iterator[Stage]:
     """Hold a stage; a bug inside is published as a failed run, what the user can mend is not."""
-    with stage(store.runs, run_type) as s:
+    with stage(store.runs, run_type, run_id) as s:
         try:
             yield s
-        except (HighwaterError, OSError, MemoryError):
+        except MENDABLE:
             raise
         except Exception as error:
             s.fail(error, inputs=prepared.inputs)
