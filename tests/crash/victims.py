@@ -23,13 +23,16 @@ from highwater.io.candles import CandleSet
 from highwater.io.catalog import sync
 from highwater.io.catalog_store import rows
 from highwater.io.housekeeping import archive, months, remove, restore
+from highwater.io.manifest import new_run_id
 from highwater.io.publish import stage
 from highwater.io.runs import list_runs
 from highwater.io.schemas import ALERTS, table
+from highwater.io.searches import hold
 from highwater.io.slices import Spans, build
 from highwater.kernels.arrays import candles
 
 ROW = {"call_id": "c", "mint": "m", "caller_name": "k", "chain": "solana", "created_at": "2024-01-01T00:00:00Z"}
+SIX = 6
 ALWAYS, MARK, MINUTE = "9999", "ab" * 32, 60_000
 EACH = 25  # runs of one writer
 PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
@@ -45,6 +48,18 @@ def publish(root):
 def fail(root):
     with stage(root, "path-only") as staged:
         print(staged.fail(ValueError("bad alerts")).name)
+
+
+def keep(root, run_id=""):
+    """Do a search of six trials, or the rest of one: a block for each two, then publish."""
+    with hold(root, run_id or new_run_id()) as kept, stage(root, "search", kept.run_id) as staged:
+        kept.begin({"trials": SIX})
+        done = [block.last for block in kept.blocks]
+        for first in range(max(done, default=0), SIX, 2):
+            kept.add(first, {"trial_id": np.arange(first, first + 2), "sum_ret_q": np.arange(2)})
+            kept.keep()
+        staged.write_file("trials.txt", str([block.last for block in kept.blocks]).encode(), "trials")
+        print(staged.publish().name)
 
 
 def cut(root, mark=MARK):
@@ -105,7 +120,7 @@ def archives_of(root):
 
 WORK = {
     work.__name__: work
-    for work in (publish, fail, cut, sync, pack, unpack, prune, look, publish_many, sync_often, read_often)
+    for work in (publish, fail, keep, cut, sync, pack, unpack, prune, look, publish_many, sync_often, read_often)
 }
 
 
