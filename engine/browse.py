@@ -9,8 +9,9 @@ from ..io.alerts import read_alerts
 from ..io.candles import CandleOptions, read_candles
 from ..io.columns import bar_name
 from ..io.errors import UsageError
-from ..io.manifest import Manifest
+from ..io.manifest import Manifest, made_at, utc_text
 from ..io.runs import NEWER, UNVERIFIED, Finding, RunEntry, find_run, list_runs, read_artifact, read_manifest, verify
+from ..io.searches import stopped, unfinished
 from ..io.slices import Slice, export, open_slice, slices
 from ..io.slices import verify as verify_slice
 from . import show
@@ -18,8 +19,20 @@ from .values import show_instant
 
 
 def show_runs(root: Path, limit: int, json: bool) -> int | None:
-    """Print the runs below ``root``, newest first, damaged ones with the reason."""
-    entries = list_runs(root)[:limit]
+    """Print the runs below ``root``, newest first, damaged ones with the reason; before them unfinished searches."""
+    entries = list_runs(root)
+    searches = [
+        {
+            "run_id": one.run_id,
+            "status": "running" if one.held else "interrupted",
+            "reason": "" if one.held else stopped(one.path, root),
+            "run_type": "search",
+            "created_at": utc_text(made_at(one.run_id)),
+            "alerts": None,
+            "path": str(one.path),
+        }
+        for one in unfinished(root)
+    ]
     rows = [
         {
             "run_id": e.run_id,
@@ -32,6 +45,7 @@ def show_runs(root: Path, limit: int, json: bool) -> int | None:
         }
         for e in entries
     ]
+    rows = [*searches, *rows][:limit]
     if json:
         print(json_format.dumps(rows, indent=2))
         return None

@@ -1,14 +1,19 @@
 """The commands: each parses nothing, makes one call, and prints."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..io.errors import UsageError
 from .guards import Guards
 from .policy import parse_policy, policy_from_flags
 from .settings import MEMORY, Exports, Sources, Store, Trading, takes
 from .values import Duration, DurationRange, Interval, Range, Size
+
+if TYPE_CHECKING:
+    from .run import Outcome
 
 Statistic = Literal[
     "avg_return_bps", "median_return_bps", "mean_worst_bps", "mean_best_bps", "win_rate", "profit_factor"
@@ -127,7 +132,44 @@ def strategy(
     return None
 
 
-@takes(guards=Guards, sources=Sources, trading=Trading, store=Store)
+def _resumed(*, places: Mapping[str, str], resume: str, top: int = 10, **given: Any) -> int | None:
+    """Go on with an interrupted search; whatever else decides what it finds is refused."""
+    from .resume import resume as go_on
+
+    how = {field.name: given.pop(field.name) for field in fields(Store) if field.name in given}
+    memory, engine = given.pop("mem", None), given.pop("engine", "auto")
+    for name in given:
+        if places[name].startswith("--"):
+            raise UsageError(
+                f"{places[name]} beside --resume: a search goes on with the settings it began with; leave it out"
+            )
+    store = Store(**how)
+    return _searched(go_on(resume, store, memory, engine), store, top)
+
+
+_resumed.takes_places = True  # type: ignore[attr-defined]
+
+
+def _searched(outcome: "Outcome", store: Store, top: int) -> int | None:
+    """Print what a search found."""
+    from . import show
+    from .space import describe
+
+    if store.json:
+        print(show.document(outcome, ["frontier", "summary"]))
+        return None
+    work = outcome.notes["work"]
+    show.head(outcome)
+    show.console().print(f"search   {work.trials:,} trials, seed {work.seed}: {describe(work.space)}\n")
+    show.frontier(outcome, top)
+    show.summary(outcome)
+    show.judgement(outcome)
+    show.map_of(outcome)
+    show.foot(outcome)
+    return None
+
+
+@takes({"resume": _resumed}, guards=Guards, sources=Sources, trading=Trading, store=Store)
 def sweep(
     *,
     tp: Range | None = None,
@@ -148,6 +190,7 @@ def sweep(
     top: int = 10,
     mem: Size = MEMORY,
     max_pairs: int = 10**11,
+    resume: str | None = None,
     guards: Guards,
     sources: Sources,
     trading: Trading,
@@ -176,13 +219,13 @@ def sweep(
         top: Policies to print.
         mem: Memory for the work on a block of trials.
         max_pairs: Refuse more trades than this (trials times alerts).
+        resume: Go on with the interrupted search of this run id; it needs no other flag.
     """
-    from . import show
     from .recipe import prepare
-    from .run import run_sweep
     from .sizing import check_engine
-    from .space import describe, space_of
+    from .space import space_of
     from .sweep import Choices, constraint, plan
+    from .sweep_run import run_sweep
 
     ranges = {
         "tp": tp,
@@ -207,17 +250,7 @@ def sweep(
         guards,
         tuple(sys.argv[1:]),
     )
-    if store.json:
-        print(show.document(outcome, ["frontier", "summary"]))
-        return None
-    show.head(outcome)
-    show.console().print(f"search   {trials:,} trials, seed {seed}: {describe(space)}\n")
-    show.frontier(outcome, top)
-    show.summary(outcome)
-    show.judgement(outcome)
-    show.map_of(outcome)
-    show.foot(outcome)
-    return None
+    return _searched(outcome, store, top)
 
 
 def runs_list(*, runs: Path = Path("runs"), limit: int = 20, json: bool = False) -> int | None:

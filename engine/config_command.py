@@ -26,7 +26,7 @@ def _settings() -> dict[str, Parameter]:
                 default = BY_COMMAND
             found[each.name] = dataclasses.replace(each, default=default)
     shared = [field.name for record in _RECORDS for field in dataclasses.fields(record)]
-    del found["json"]  # how this command prints
+    del found["json"], found["resume"]  # how this command prints; what takes no settings
     return {name: found[name] for name in dict.fromkeys([*shared, *found]) if name in found}
 
 

@@ -9,10 +9,11 @@ from . import show
 from .baseline import DEFAULT_MULTIPLES
 from .guards import Guards
 from .recipe import prepare
-from .run import run_baseline, run_sweep
+from .run import run_baseline
 from .settings import MEMORY, Sources, Store, Trading
 from .space import Space, describe
 from .sweep import plan
+from .sweep_run import run_sweep
 from .values import Range
 
 _SPACE = Space({"tp": Range(1.1, 10.0, None, True), "sl": Range(0.3, 0.95), "trail": Range(0.05, 0.6)})

@@ -18,24 +18,34 @@ Month = Annotated[str, Kind("MONTH", _month)]
 _RUNS = Path("runs")
 
 
-def runs_gc(*, runs: Path = _RUNS, older_than: Duration = 30 * DAY, dry_run: bool = False) -> int | None:
-    """Remove what is left of broken work: stages of dead processes, half-removed runs, and old failed runs.
+def runs_gc(
+    *, runs: Path = _RUNS, older_than: Duration = 30 * DAY, drop: list[str] | None = None, dry_run: bool = False
+) -> int | None:
+    """Remove what is left of broken work: stages of dead processes, half-removed runs, and what failed or stopped.
+
+    Interrupted searches that are not removed are named, with the command that goes on with each.
 
     Args:
         runs: Directory of runs.
-        older_than: Remove failed runs only where they are older than this.
+        older_than: Remove failed runs and interrupted searches only where they are older than this.
+        drop: Remove these interrupted searches, whatever their age.
         dry_run: Say what would be removed, and remove nothing.
     """
     from ..io.housekeeping import collect, leftovers
     from ..io.manifest import utc_text
+    from ..io.searches import find_unfinished, stopped, unfinished
 
-    found = leftovers(runs, utc_text(time.time_ns() // 1_000_000 - older_than))
+    named = [find_unfinished(runs, text) for text in drop or ()]
+    found = leftovers(runs, utc_text(time.time_ns() // 1_000_000 - older_than), named)
     if not dry_run:
         collect(runs, found)
     for one in found:
         print(f"{'would remove' if dry_run else 'removed'} {one.what} {one.path}")
     if not found:
         print(f"nothing to remove in {runs}")
+    for one in unfinished(runs):
+        if not one.held and one.path not in [each.path for each in found]:
+            print(f"search {one.run_id} {stopped(one.path, runs)}; or remove it with --drop {one.run_id}")
     return None
 
 

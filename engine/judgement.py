@@ -25,7 +25,7 @@ STEEP = 100  # of the best, the neighbours are tried too
 
 
 @dataclass(frozen=True)
-class Trials:
+class Tried:
     """The trials of a search: ``count``, some of them ``policies(first, count)``; a ``sample`` stands for all."""
 
     count: int
@@ -85,7 +85,7 @@ def judge(
     s: Stage,
     there: Ground,
     best: Frontier,
-    trials: Trials,
+    trials: Tried,
     asked: Guards,
     store: Store,
     config: Mapping[str, Any],
@@ -125,7 +125,7 @@ def sample_rows(count: int) -> Ints:
     return np.arange(few) * count // few
 
 
-def _at(trials: Trials, numbers: list[int]) -> Policies:
+def _at(trials: Tried, numbers: list[int]) -> Policies:
     some = [trials.policies(number, 1) for number in numbers] or [trials.policies(0, 0)]
     return Policies(*(column(np.concatenate(parts), parts[0].dtype) for parts in zip(*some, strict=True)))
 

@@ -1,7 +1,6 @@
 """A published run done again: its recipe from its manifest, its inputs by digest, and what came out otherwise."""
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +23,14 @@ from .guards import Guards
 from .judgement import Known
 from .policy import parse_policy
 from .recipe import FILL_SEMANTICS, Clock, Prepared
-from .run import Outcome, run_baseline, run_strategy, run_sweep
+from .run import Outcome, run_baseline, run_strategy
 from .settings import MEMORY, Sources, Store, Trading
-from .space import Space
+from .space import space_in
 from .surface import plan as plan_surface
 from .surface_grid import grid_of, ranges_of
 from .surface_run import run_surface
-from .sweep import Choices, Constraint, plan
-from .values import Range
+from .sweep import planned
+from .sweep_run import run_sweep
 
 Config = Mapping[str, Any]
 Work = tuple[Sources, Trading, Store]
@@ -213,14 +212,10 @@ def _strategy(job: _Job) -> Outcome:
 
 
 def _sweep(job: _Job) -> Outcome:
-    config, asked = job.config, job.config["search"]
-    space = _space(asked["space"])
-    limits = tuple(_constraint(text) for text in config["constraints"])
-    choices = Choices(medians=config.get("medians", "all"), trades=config.get("trades", 1))
+    space = space_in(job.config["search"]["space"])
 
     def sized(prepared: Prepared) -> Any:
-        seed, objective = int(asked["seed"]), config["objective"]
-        return plan(space, asked["trials"], seed, objective, limits, prepared, job.memory, 2**62, choices)
+        return planned(job.config, prepared, job.memory)
 
     return run_sweep(job.prepared, job.store, space, sized, job.guards, job.command, job.known)
 
@@ -246,23 +241,3 @@ AGAIN: Mapping[str, Callable[[_Job], Outcome]] = {
 
 def _multiples(config: Config) -> tuple[float, ...]:
     return tuple(float(text) for text in config["multiples"])
-
-
-def _space(form: Config) -> Space:
-    """Return the space that ``space.canonical`` wrote."""
-    ranges = {
-        name: Range(*(_number(each[word]) for word in ("low", "high", "step")), log=each["scale"] == "log")
-        for name, each in form["ranges"].items()
-    }
-    return Space(ranges, tuple(form["shares_bps"]))
-
-
-def _number(text: str) -> float:
-    """Return the number that ``repr`` wrote, whole ones (durations) as int, so that it is written alike again."""
-    return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
-def _constraint(text: str) -> Constraint:
-    """Return the constraint of a config, whose bound is any float's shortest text: ``stop_out_rate<=1e-05``."""
-    column, sign, bound = re.split("([<>]=?)", text)
-    return Constraint(column, sign, float(bound))

@@ -1,10 +1,9 @@
-"""The commands' work from settings to a published run: baseline, strategy, sweep."""
+"""The commands' work from settings to a published run: baseline and strategy, and what searches share with them."""
 
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,16 @@ import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
-from ..io.errors import HighwaterError, LimitError
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
-from ..kernels.arrays import Policies
-from . import heatmap
-from .baseline import Measured, path_metrics, values
+from .baseline import Measured, path_metrics
 from .callers import caller_columns
-from .frontier import Frontier, Landscape
-from .guards import Guards
-from .holdout import hold_out
-from .judgement import Judgement, Known, Trials, judge
-from .luck import SAMPLE
+from .judgement import Judgement
+from .kept import MENDABLE
 from .policy import Policy
-from .progress import progress
 from .recipe import FILL_SEMANTICS, Prepared, excluded
 from .settings import Store, resolved
-from .space import Space, canonical, draw, to_policies
 from .strategy import summary_columns, trade_columns, with_tail_capture
-from .sweep import Plan, guard_overflow, parameter_columns, search, trial_table
-from .tallies import exact, ground
 
 
 @dataclass(frozen=True)
@@ -90,99 +79,6 @@ def trade_tables(
     }
 
 
-def run_sweep(
-    prepared: Prepared,
-    store: Store,
-    space: Space,
-    sized: Callable[[Prepared], Plan],
-    asked: Guards,
-    command: tuple[str, ...],
-    known: Known | None = None,
-) -> Outcome:
-    """Try every trial of a search on every alert; publish all trials, the ranked best, and the trades of the first.
-
-    ``sized`` makes the plan. Memory does not grow with the number of trials but for 100 bytes each where the winner is
-    judged. ``known`` stands in for what other runs tried, where a run is repeated.
-    """
-    prepared = hold_out(prepared, asked.holdout)
-    work = sized(prepared)
-    config = config_of(
-        prepared,
-        {
-            "search": {"space": canonical(space), "trials": work.trials, "seed": str(work.seed)},
-            "objective": work.objective,
-            "constraints": [f"{c.column}{c.sign}{c.bound!r}" for c in work.constraints],
-            "medians": work.medians,
-            "trades": work.trades,
-            "guards": asdict(asked),
-        },
-    )
-    best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
-    with recorded("search", prepared, store) as s:
-        _room_for(work.bytes_on_disk, s.root)
-        paths = path_metrics(prepared, (), store)
-        guard_overflow(prepared, values(paths.table, "ath_mult"))
-        there = ground(prepared, work.engine, work.memory, store.threads)
-        with (
-            prepared.clock.phase("search"),
-            s.writer("trials", schema) as out,
-            progress("trades", work.pairs, store.quiet) as advance,
-        ):
-            for drawn, columns, sums in search(there, work, advance):
-                out.write(trial_table(space, columns, s.run_id))
-                best.add(columns)
-                landscape.add(drawn, sums)
-        with prepared.clock.phase("ranking"):
-            columns = best.columns(exact(there, to_policies(space, best.drawn())))
-        judged = judge(s, there, best, trials_of(work), asked, store, config, known)
-        policies = list(dict.fromkeys(best.policies()[: work.trades]))
-        tables = trade_tables(s, prepared, store, policies[0], paths.table)
-        _write_trades(s, prepared, store, tables, policies[1:], paths.table)
-        schema = schemas.frontier(parameter_columns(space), tuple(judged.columns))
-        tables["frontier"] = schemas.table(schema, columns | dict(judged.columns), s.run_id)
-        lively = landscape.liveliest(work.alerts)
-        if lively:
-            x, y, means = lively
-            picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
-            s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
-        done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
-        done |= {"alerts_by_candle": there.bars, "memory": work.memory}
-        outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), judged, **done)
-    notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars}
-    return replace(outcome, landscape=lively, judged=judged, notes=notes)
-
-
-def trials_of(work: Plan) -> Trials:
-    """Return the trials of a search; any of them are drawn at random, so the first stand for all."""
-
-    def policies(first: int, count: int) -> Policies:
-        return to_policies(work.space, draw(work.space, work.seed, first, count))
-
-    return Trials(work.trials, policies, policies(0, min(work.trials, SAMPLE)))
-
-
-def _write_trades(
-    s: Stage,
-    prepared: Prepared,
-    store: Store,
-    tables: Mapping[str, pa.Table],
-    others: Sequence[Policy],
-    paths: pa.Table,
-) -> None:
-    """Write the winner's trades and fills, which are in ``tables``, and behind them those of the ``others``."""
-    with (
-        prepared.clock.phase("exits"),
-        s.writer("trades", schemas.TRADES) as trades,
-        s.writer("fills", schemas.FILLS) as fills,
-    ):
-        trades.write(tables["trades"])
-        fills.write(tables["fills"])
-        for policy in others:
-            traded, filled = trade_columns(prepared, policy, store.threads)
-            trades.write(schemas.table(schemas.TRADES, with_tail_capture(traded, paths), s.run_id))
-            fills.write(schemas.table(schemas.FILLS, filled, s.run_id))
-
-
 _TIMES = ("from", "to", "interval", "resample", "coverage_end", "horizon", "latency", "max_entry_delay")
 
 
@@ -202,12 +98,12 @@ def config_of(prepared: Prepared, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def recorded(run_type: str, prepared: Prepared, store: Store) -> Iterator[Stage]:
+def recorded(run_type: str, prepared: Prepared, store: Store, run_id: str = "") -> Iterator[Stage]:
     """Hold a stage; a bug inside is published as a failed run, what the user can mend is not."""
-    with stage(store.runs, run_type) as s:
+    with stage(store.runs, run_type, run_id) as s:
         try:
             yield s
-        except (HighwaterError, OSError, MemoryError):
+        except MENDABLE:
             raise
         except Exception as error:
             s.fail(error, inputs=prepared.inputs)
@@ -253,13 +149,3 @@ def _errors(prepared: Prepared, run_id: str) -> pa.Table:
     columns = {name: [row[name] for row in rows] for name in ("level", "phase", "call_id", "message")}
     columns |= {"timestamp": [now] * len(rows), "details": [None] * len(rows)}
     return schemas.table(schemas.ERRORS, columns, run_id)
-
-
-def _room_for(size: int, root: Path) -> None:
-    """Raise LimitError unless the disk has 1.2 times ``size`` bytes free."""
-    free = shutil.disk_usage(root).free
-    if free < 1.2 * size:
-        raise LimitError(
-            f"needs about {size / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB free; "
-            "free space, choose another --runs, or ask for fewer --trials"
-        )

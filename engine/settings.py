@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..io.errors import UsageError
@@ -189,8 +190,13 @@ class Exports:
         return {kind: path for kind, path in asked.items() if path is not None}
 
 
-def takes(**records: type) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
-    """Return a decorator: the fields of each record become flags of the function, which gets the record itself."""
+def takes(
+    alone: Mapping[str, Callable[..., int | None]] = MappingProxyType({}), /, **records: type
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Return a decorator: the fields of each record become flags of the function, which gets the record itself.
+
+    ``alone`` as the shell reads it: parameter -> the function that does the command where it is given.
+    """
 
     def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
         own = inspect.signature(function, eval_str=True).parameters
@@ -215,6 +221,7 @@ def takes(**records: type) -> Callable[[Callable[..., int | None]], Callable[...
 
         kept = [each for name, each in own.items() if name not in records]
         everything = [*kept, *flags.values()]
+        command.alone = alone  # type: ignore[attr-defined]
         command.__signature__ = inspect.Signature(everything)  # type: ignore[attr-defined]
         command.__annotations__ = {each.name: each.annotation for each in everything}
         text = inspect.getdoc(function) or ""

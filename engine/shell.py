@@ -2,6 +2,8 @@
 
 A tree maps words to functions or further trees. Positional parameters are words, keyword-only parameters flags;
 annotations (engine/values.py) say how text becomes a value. A function returns an exit code or None.
+Its attribute ``alone`` maps a parameter to the function that does the command wherever that parameter is given: it
+takes what else was given, of which nothing is required.
 """
 
 import errno
@@ -11,7 +13,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -61,7 +63,9 @@ def _run(tree: Any, argv: list[str], prog: str, version: str) -> int:
             raise UsageError(f"{rest[0]}: flags come after a command; see {path} --help")
         print(group_help(path, node), file=sys.stderr)
         return 2
-    bound, places = _bind(parameters(node), rest, path)
+    alone = getattr(node, "alone", {})
+    bound, places = _bind(parameters(node), rest, path, alone)
+    node = next((other for name, other in alone.items() if name in bound), node)
     if getattr(node, "takes_places", False):
         bound["places"] = places
     return _dispatch(node, bound, words, prog)
@@ -81,8 +85,13 @@ def _resolve(tree: Any, argv: list[str], prog: str) -> tuple[list[str], Any]:
     return words, tree
 
 
-def _bind(params: list[Parameter], argv: list[str], path: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the function's arguments, converted, and where each came from; flags it does not have are refused."""
+def _bind(
+    params: list[Parameter], argv: list[str], path: str, alone: Container[str] = ()
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the function's arguments, converted, and where each came from; flags it does not have are refused.
+
+    Nothing is required beside a parameter named in ``alone``.
+    """
     own = {each.flag: each for each in params if each.is_flag}
     shell = {each.flag: each for each in (Parameter.of_shell("config", str), Parameter.of_shell("debug", bool))}
     words, given = _read(argv, shell | own, path)
@@ -91,7 +100,7 @@ def _bind(params: list[Parameter], argv: list[str], path: str) -> tuple[dict[str
     texts = _from_file(file, own) | _from_environment(own) | typed
     texts |= _place_words([each for each in params if not each.is_flag], words, path)
     missing = [each.label for each in params if each.required and each.name not in texts]
-    if missing:
+    if missing and not any(name in alone for name in texts):
         raise UsageError(f"missing {', '.join(missing)}; see {path} --help")
     known = {each.name: each for each in params}
     bound = {name: convert(known[name].annotation, text, place) for name, (place, text) in texts.items()}
@@ -248,6 +257,7 @@ def _report(error: BaseException, prog: str, debug: bool) -> int:
         return 128 + signal.SIGPIPE
     code, line = _verdict(error, debug)
     if line:
+        line = "; ".join([line, *getattr(error, "__notes__", ())])
         plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(line.split()))
         print(f"{prog}: {plain}", file=sys.stderr)
     return code

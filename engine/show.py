@@ -184,10 +184,13 @@ def engine(outcome: Outcome) -> str:
     from ..kernels.jit import cold
 
     work, seconds = outcome.notes["work"], outcome.prepared.clock.spent["search"] / 1000
-    said = f"engine {work.engine}: {work.trials:,} trials x {work.alerts:,} alerts in {seconds:,.1f} s"
+    before = outcome.notes["before"]
+    said = f"engine {work.engine}: {work.trials - before:,} trials x {work.alerts:,} alerts in {seconds:,.1f} s"
     some = outcome.notes["by_candle"] if work.engine == "tables" else 0
     more = f";\n{' ' * 15}{some:,} alert{'s' * (some > 1)} candle by candle" if some else ""
-    pace = seconds * 1e9 / work.pairs
+    if before:
+        more += f";\n{' ' * 15}{before:,} trials were kept when it was stopped"
+    pace = seconds * 1e9 / max(1, work.pairs - before * work.alerts)
     compiled = " with compiling" if cold else ""
     return f"{said}, {pace:,.{0 if pace > 10 else 2}f} ns a trade{compiled}{more}"
 

@@ -26,6 +26,7 @@ FEWEST_TRIALS = 16
 # Nanoseconds, measured on two threads: of a trade, and in tables of each level and moving stop of an alert. A median
 # takes all returns once more.
 BARS_NS, TABLES_NS, MEDIAN_NS, LEVEL_NS, MOVING_NS = 350.0, 0.4, 12.0, 6.0, 300.0
+TRIAL_NS = 2500.0  # of a trial beside its trades: it is drawn, ranked and written
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,18 @@ def tables_block(size: Size, memory: int) -> int:
             f"the budget is {mib(memory)}: raise it with --mem {flag(least)}, or use --engine bars"
         )
     return min(size.trials, (memory - tables_bytes(size)) // trial_bytes(size))
+
+
+def paying_block(engine: Literal["tables", "bars"], size: Size) -> int:
+    """Return the fewest trials at a time that cost little time: ten times that of what tables find anew for each."""
+    anew = LEVEL_NS * size.levels.others + MOVING_NS * size.levels.moving
+    return ceil(10 * anew / TABLES_NS) if engine == "tables" else 1
+
+
+def trials_in(seconds: float, engine: Literal["tables", "bars"], alerts: int, medians: bool) -> int:
+    """Return how many trials such a time is enough for, once there are tables; at least 1."""
+    each = TABLES_NS + MEDIAN_NS * medians if engine == "tables" else BARS_NS
+    return max(1, int(seconds * 1e9 / (alerts * each + TRIAL_NS)))
 
 
 def tables_bytes(size: Size) -> int:

@@ -178,6 +178,20 @@ def canonical(space: Space) -> dict[str, Any]:
     return {"ranges": ranges, "shares_bps": list(space.shares)}
 
 
+def space_in(form: Mapping[str, Any]) -> Space:
+    """Return the space that ``canonical`` wrote."""
+    ranges = {
+        name: Range(*(_number(each[word]) for word in ("low", "high", "step")), log=each["scale"] == "log")
+        for name, each in form["ranges"].items()
+    }
+    return Space(ranges, tuple(form["shares_bps"]))
+
+
+def _number(text: str) -> float:
+    """Return the number that ``repr`` wrote, whole ones (durations) as int, so that it is written alike again."""
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
 def describe(space: Space) -> str:
     """Return one line: "tp 1.1 to 10 (log), sl 0.3 to 0.95"."""
     words = []

@@ -18,7 +18,7 @@ from .baseline import path_metrics, values
 from .frontier import Frontier, Landscape
 from .guards import Guards
 from .holdout import hold_out
-from .judgement import Known, Trials, judge, sample_rows
+from .judgement import Known, Tried, judge, sample_rows
 from .progress import Advance, progress
 from .recipe import Prepared
 from .run import Outcome, config_of, publish, recorded, trade_tables
@@ -61,7 +61,7 @@ def run_surface(
             _write_groups(s, parts, work, store)
         with prepared.clock.phase("ranking"):
             found = exact(there, to_policies(work.grid.space, best.drawn()))
-        judged = judge(s, there, best, trials_of(work), asked, store, config, known)
+        judged = judge(s, there, best, tried(work), asked, store, config, known)
         tables = trade_tables(s, prepared, store, best.policies()[0], paths.table)
         more = {**judged.columns, "plateau_bps": best.rows["plateau_bps"]}
         schema = schemas.frontier(work.grid.space.named, tuple(more))
@@ -86,14 +86,14 @@ def described(work: Work) -> dict[str, Any]:
     }
 
 
-def trials_of(work: Work) -> Trials:
+def tried(work: Work) -> Tried:
     """Return the cells as the trials of a search."""
     grid = work.grid
 
     def policies(first: int, count: int) -> Policies:
         return to_policies(grid.space, grid.drawn(first, count))
 
-    return Trials(grid.cells, policies, to_policies(grid.space, grid.at(sample_rows(grid.cells))))
+    return Tried(grid.cells, policies, to_policies(grid.space, grid.at(sample_rows(grid.cells))))
 
 
 def ranking(work: Work) -> Plan:

@@ -1,7 +1,7 @@
 """A random search: what is asked for, how it is cut, and every trial on every alert, in blocks."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 from ..io import schemas
 from ..io.errors import LimitError, UsageError
 from .recipe import Prepared
-from .sizing import Engine, Medians, Size, check_engine, engine_for, levels_of, uncovered
-from .space import Space, draw, to_policies
+from .sizing import Engine, Medians, Size, check_engine, engine_for, levels_of, paying_block, uncovered
+from .space import Space, draw, space_in, to_policies
 from .tallies import Ground, tally
 
 FRONTIER = 1000  # trials that are ranked
@@ -60,7 +60,10 @@ class Choices:
 
 @dataclass(frozen=True)
 class Plan:
-    """A search, sized: ``block`` trials at a time over ``alerts`` alerts, ``pairs`` trades in all."""
+    """A search, sized: up to ``block`` trials at a time over ``alerts`` alerts, ``pairs`` trades in all.
+
+    Fewer than ``paying`` trials at a time cost more time for each.
+    """
 
     space: Space
     trials: int
@@ -73,6 +76,7 @@ class Plan:
     engine: Literal["tables", "bars"] = "bars"
     medians: Medians = "top"
     trades: int = 1
+    paying: int = 1
 
     @property
     def pairs(self) -> int:
@@ -81,8 +85,8 @@ class Plan:
 
     @property
     def bytes_on_disk(self) -> int:
-        """A generous guess of the size of trials.parquet."""
-        return self.trials * 8 * (len(self.space.named) + len(STATISTICS) + 3)
+        """A generous guess of what all trials take: eight bytes a value where they are kept, four in trials.parquet."""
+        return self.trials * 12 * (len(self.space.named) + len(STATISTICS) + 3)
 
 
 def plan(
@@ -116,7 +120,23 @@ def plan(
     longest = int((windows.last - windows.first)[ok].max())
     size = Size(alerts, longest, trials, medians == "all", levels_of(space, trials))
     engine, block = engine_for(choices.engine, size, memory, not uncovered(space, prepared.trading))
-    return Plan(space, trials, seed, objective, constraints, alerts, block, memory, engine, medians, choices.trades)
+    sized = block, memory, engine, medians, choices.trades, paying_block(engine, size)
+    return Plan(space, trials, seed, objective, constraints, alerts, *sized)
+
+
+def planned(config: Mapping[str, Any], prepared: Prepared, memory: int, engine: Engine = "auto") -> Plan:
+    """Return the plan of the search that a run's config describes; no limit but ``memory`` bytes is set."""
+    asked, objective = config["search"], config["objective"]
+    limits = tuple(_constraint(text) for text in config["constraints"])
+    choices = Choices(engine, config.get("medians", "all"), config.get("trades", 1))
+    space, seed = space_in(asked["space"]), int(asked["seed"])
+    return plan(space, asked["trials"], seed, objective, limits, prepared, memory, 2**62, choices)
+
+
+def _constraint(text: str) -> Constraint:
+    """Return the constraint of a config, whose bound is any float's shortest text: ``stop_out_rate<=1e-05``."""
+    column, sign, bound = re.split("([<>]=?)", text)
+    return Constraint(column, sign, float(bound))
 
 
 def guard_overflow(prepared: Prepared, highest: np.ndarray) -> None:
@@ -133,17 +153,22 @@ def guard_overflow(prepared: Prepared, highest: np.ndarray) -> None:
         )
 
 
+Trials = tuple[dict[str, np.ndarray], dict[str, Any], np.ndarray]
+
+
 def search(
-    there: Ground, work: Plan, advance: Callable[[int], None]
-) -> Iterator[tuple[dict[str, np.ndarray], dict[str, Any], np.ndarray]]:
+    there: Ground, work: Plan, advance: Callable[[int], None], begin: int = 0, end: int | None = None
+) -> Iterator[Trials]:
     """Yield some trials after others: their parameters, their columns of ``schemas.trials`` (but run_id), their sums.
 
-    The sums int64 are of ``ret_q``, one a trial. ``advance`` is told the trades done.
+    The sums int64 are of ``ret_q``, one a trial. ``advance`` is told the trades done. All trials, or those from
+    ``begin`` to ``end - 1``.
     """
     medians = work.medians == "all"
-    for first in range(0, work.trials, work.block):
-        before = first * work.alerts
-        drawn = draw(work.space, work.seed, first, min(work.block, work.trials - first))
+    end = work.trials if end is None else end
+    for first in range(begin, end, work.block):
+        before = (first - begin) * work.alerts
+        drawn = draw(work.space, work.seed, first, min(work.block, end - first))
         sums = tally(there, to_policies(work.space, drawn), medians, lambda done: advance(before + done))  # noqa: B023
         for s in range(0, sums.size, PIECE):
             some, part = {name: values[s : s + PIECE] for name, values in drawn.items()}, sums[s : s + PIECE]

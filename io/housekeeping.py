@@ -3,14 +3,13 @@
 Only what is proved to be a run of ours is touched; everything else is named and left.
 """
 
-import fcntl
 import hashlib
 import os
 import re
 import secrets
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,12 @@ import pyarrow as pa
 from .durable import NewFile, disk_errors, make_folder, open_plain, rename_new, sync_folder
 from .errors import DataError, HighwaterError, IntegrityError, MissingError, UsageError
 from .exports import NEW, placed
-from .manifest import FAILED, MARKERS, Manifest
+from .locks import LOCK, is_held, remove_dead
+from .manifest import FAILED, MARKERS, Manifest, utc_text
 from .names import plain_path
-from .publish import STAGING, stage, sweep
+from .publish import stage, sweep
 from .runs import RunEntry, list_runs, read_manifest, verify
+from .searches import STAGING, is_kept, unfinished
 
 TRASH = ".trash"
 _TRASHED = re.compile(r"run_id=[0-9a-z]{26}\.[0-9a-f]{12}")
@@ -34,21 +35,26 @@ _REMEDY = "see to the disk, then repeat"
 
 @dataclass(frozen=True)
 class Leftover:
-    """What ``collect`` would remove: ``what`` is stage, trash or failed run."""
+    """What ``collect`` would remove: ``what`` is stage, trash, failed run or interrupted search."""
 
     what: str
     path: Path
 
 
-def leftovers(root: Path, failed_before: str) -> list[Leftover]:
-    """Return the stages of dead processes, runs whose removal was cut short, and the failed runs made before a time.
+def leftovers(root: Path, before: str, drop: Container[str] = ()) -> list[Leftover]:
+    """Return the stages of dead processes, runs whose removal was cut short, and what failed or stopped before a time.
 
-    ``failed_before`` is ISO 8601 as in manifests.
+    ``before`` is ISO 8601 as in manifests. An interrupted search counts from when it last kept trials; those whose ids
+    are in ``drop`` count at once.
     """
-    found = [Leftover("stage", path) for path in _entries(root / STAGING) if path.suffix != ".lock" and _dead(path)]
+    stages = [path for path in _entries(root / STAGING) if path.suffix != LOCK and not is_kept(path)]
+    found = [Leftover("stage", path) for path in stages if not is_held(path)]
     found += [Leftover("trash", path) for path in _entries(root / TRASH) if _TRASHED.fullmatch(path.name)]
-    old = [e for e in _ours(root)[0] if e.status == FAILED and _created(e) < failed_before]
-    return found + [Leftover("failed run", entry.path) for entry in old]
+    old = [e for e in _ours(root)[0] if e.status == FAILED and _created(e) < before]
+    found += [Leftover("failed run", entry.path) for entry in old]
+    stopped = [one for one in unfinished(root) if not one.held]
+    gone = [one for one in stopped if one.run_id in drop or utc_text(round(one.touched * 1000)) < before]
+    return found + [Leftover("interrupted search", one.path) for one in gone]
 
 
 def collect(root: Path, found: list[Leftover]) -> None:
@@ -61,23 +67,13 @@ def collect(root: Path, found: list[Leftover]) -> None:
             _unlink(one.path)
         elif one.what == "failed run":
             remove(root, one.path)
+        elif one.what == "interrupted search":
+            with disk_errors(f"removing {one.path}", _REMEDY):
+                remove_dead(one.path)
 
 
 def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _dead(stage_of: Path) -> bool:
-    """Return whether nobody holds the lock of a stage."""
-    with suppress(OSError):
-        lock = os.open(stage_of.with_name(stage_of.name + ".lock"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(lock)
-    return True
 
 
 def prunable(root: Path, before: str | None, keep: int | None) -> tuple[list[RunEntry], list[str]]:

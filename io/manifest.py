@@ -195,6 +195,11 @@ def new_run_id(now_ms: int | None = None) -> str:
     return "".join(_CROCKFORD[number >> 5 * i & 31] for i in reversed(range(26)))
 
 
+def made_at(run_id: str) -> int:
+    """Return the time in a run's id, ms UTC."""
+    return functools.reduce(lambda number, digit: number << 5 | _CROCKFORD.index(digit), run_id, 0) >> 80
+
+
 def utc_text(ms: int) -> str:
     """Return a time in ms UTC as ``2024-01-31T10:00:00.000Z``."""
     moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=ms)

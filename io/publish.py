@@ -1,7 +1,6 @@
 """Publishing a run: its files are staged beside their place, and come into view in one step, whole or not at all."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -20,94 +19,67 @@ import pyarrow.parquet as pq
 from .digest import ContentHash, config_digest
 from .durable import NewFile, disk_errors, make_folder, rename_new, sync_folder
 from .errors import HighwaterError, StoreError, UsageError
-from .manifest import COMPLETED, FAILED, MARKERS, Artifact, Manifest, code, environment, new_run_id, utc_text
+from .locks import LOCK, give_back, remove_dead, take
+from .manifest import COMPLETED, FAILED, MARKERS, Artifact, Manifest, code, environment, made_at, new_run_id, utc_text
 from .schemas import ERRORS, FIXED, PATHS, SCHEMA_VERSION, run_columns, table
+from .searches import STAGING, is_kept
 
-STAGING = ".staging"
 ROW_GROUP = 131_072
 
 
 @contextlib.contextmanager
-def stage(root: str | Path, run_type: str) -> Iterator["Stage"]:
-    """Yield the stage of a new run below ``root``; what was not published when the block is left is removed.
+def stage(root: str | Path, run_type: str, run_id: str = "") -> Iterator["Stage"]:
+    """Yield the stage of a run below ``root``; what was not published when the block is left is removed.
 
-    Stages that dead processes left behind are swept first. Raises AccessError where ``root`` cannot be written,
-    UsageError where ``.staging`` lies on another file system than ``root``.
+    The run is a new one unless ``run_id`` names it. Stages that dead processes left behind are swept first. Raises
+    AccessError where ``root`` cannot be written, UsageError where ``.staging`` lies on another file system than it.
     """
     root = Path(root).absolute()
     staging = root / STAGING
     doing, remedy = f"writing to {root}", "name a directory for runs that you may write to"
+    run_id = run_id or new_run_id()
     with disk_errors(doing, remedy):
         make_folder(staging)
         if staging.stat().st_dev != root.stat().st_dev:
             raise UsageError(f"{staging} must be on the same file system as {root}")
         sweep(staging)
-        now_ms = time.time_ns() // 1_000_000
-        run_id = new_run_id(now_ms)
         path, lock = _claim(staging, run_id)
     try:
         with disk_errors(doing, remedy):
             path.mkdir()
-        yield Stage(root, path, run_id, run_type, utc_text(now_ms))
+        yield Stage(root, path, run_id, run_type)
     finally:  # what cannot be removed is left to the next sweep; the run is published, or has its own error
         shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            _lock_of(path).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            os.close(lock)
+        give_back(path, lock)
 
 
 def sweep(staging: Path) -> None:
-    """Remove the stages whose lock nobody holds: their process is dead."""
-    for path in {entry.with_suffix("") if entry.suffix == ".lock" else entry for entry in staging.iterdir()}:
+    """Remove the stages whose lock nobody holds: their process is dead. The blocks that a search kept stay."""
+    for path in {entry.with_suffix("") if entry.suffix == LOCK else entry for entry in staging.iterdir()}:
         with contextlib.suppress(OSError):
-            lock = _take(_lock_of(path), os.O_CREAT)
-            if lock is not None:
-                shutil.rmtree(path, ignore_errors=True)
-                _lock_of(path).unlink(missing_ok=True)
-                os.close(lock)
+            if not is_kept(path):
+                remove_dead(path)
 
 
 def _claim(staging: Path, run_id: str) -> tuple[Path, int]:
     """Return a free name for a staging directory and the descriptor that holds its lock."""
     while True:
         path = staging / f"{run_id}.{os.getpid()}.{secrets.token_hex(4)}"
-        lock = _take(_lock_of(path), os.O_CREAT | os.O_EXCL)
+        lock = take(path, os.O_CREAT | os.O_EXCL)
         if lock is not None:
             return path, lock
-
-
-def _take(path: Path, flags: int) -> int | None:
-    """Return a descriptor that holds the lock file ``path``, or None where another process has or had it."""
-    lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A sweep may have removed the file between open and flock; a lock on a nameless file guards nothing.
-        if os.fstat(lock).st_ino == path.stat().st_ino:
-            return lock
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except BaseException:
-        os.close(lock)
-        raise
-    os.close(lock)
-    return None
-
-
-def _lock_of(path: Path) -> Path:
-    return path.with_name(path.name + ".lock")
 
 
 class Stage:
     """A run that is being written. ``path`` is its directory, until ``publish`` or ``fail`` moves it into place."""
 
-    def __init__(self, root: Path, path: Path, run_id: str, run_type: str, created_at: str):
+    def __init__(self, root: Path, path: Path, run_id: str, run_type: str):
         self.root, self.path, self.run_id = root, path, run_id
-        self.run_type, self.created_at = run_type, created_at
+        self.run_type, self.created_at = run_type, utc_text(made_at(run_id))
         self._remedy = f"run {run_id} is not saved; put that right and repeat"
         self._artifacts: list[Artifact] = []
         self._broken = ""
-        self._code, self._environment = code(), environment()
+        self.code, self.environment = code(), environment()
 
     def write(self, type: str, table: pa.Table, path: str | None = None) -> None:  # noqa: A002
         """Write a whole table as the artifact ``type``; ``path`` only where the type has no fixed place."""
@@ -189,8 +161,8 @@ class Stage:
             created_at=self.created_at,
             completed_at=_now(),
             config_digest=config_digest(told["config"]),
-            code=self._code,
-            environment=self._environment,
+            code=self.code,
+            environment=self.environment,
             artifacts=tuple(self._artifacts),
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
             **told,

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import small_market
-from highwater.engine import run as engine_run
+from highwater.engine import sweep_run as engine_run
 from highwater.io import exports, exports_guide
 from highwater.io.runs import find_run, read_artifact, read_manifest, verify
 from small_market import EARLY, Market, by_token, leftovers, ms, program, run, tables

@@ -1,23 +1,27 @@
 """Work killed, or let down by the disk, at each of its system calls: what readers see then, and what comes of it."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from crash.strace import KILL, chosen
-from crash.victims import MARK, archives_of, cache_of, cut, fail, keep, origin, pack, publish, slices_of
+from crash.victims import MARK, SIX, archives_of, cache_of, cut, fail, keep, measure, origin, pack, publish, slices_of
 from highwater.io import cache
 from highwater.io.catalog import sync
 from highwater.io.catalog_store import FOLDER, POINTER, rows
 from highwater.io.errors import MissingError
 from highwater.io.housekeeping import collect, leftovers, restore
 from highwater.io.runs import list_runs, verify
+from highwater.io.searches import Keeper, hold, unfinished
 from highwater.io.slices import find, slices
 from highwater.io.slices import verify as verify_slice
 
 # 4: a run that cannot be read is not proved, so a month with it is not archived and an archive with it not restored.
 CODES = {"error=ENOSPC": {74}, "error=EIO": {4, 74}, "error=EXDEV": {74}, "error=EACCES": {4, 74, 77}}
 UNCONFIRMED = "is complete but the disk did not confirm it"
+OTHER = "0" * 26
 NEVER = "0000"  # no failed run was made before that
 
 
@@ -26,6 +30,18 @@ def bare(root):
     publish(root)
     fail(root)
     (root / ".staging" / "01dead.1.aa" / "inputs").mkdir(parents=True)
+
+
+def searched(root):
+    """A run, an interrupted search, and what a search left that was killed before it kept anything."""
+    publish(root)
+    with suppress(KeyboardInterrupt), hold(root, OTHER) as kept:
+        kept.begin({"trials": SIX})
+        kept.add(0, {"trial_id": np.arange(2)})
+        kept.keep()
+        raise KeyboardInterrupt
+    (root / ".staging" / "01dead.search").mkdir()
+    (root / ".staging" / "01dead.search" / "part").touch()
 
 
 def synced(root):
@@ -47,9 +63,9 @@ def sliced(root):
     cut(root, "cd" * 32)
 
 
-def kept(root):
+def measured(root):
     """Path metrics of the same origin, as another version may have written them."""
-    keep(root, ["mdd"])
+    measure(root, ["mdd"])
 
 
 def packed(root):
@@ -82,6 +98,24 @@ def after_publish(root, before, end):
     assert len(now) + 1 == len(seen(root))
 
 
+def after_keep(root, before, end):
+    """What was kept is whole and goes on where it stopped; nothing is left of it once its run is in view."""
+    now = seen(root)
+    found = [one for one in unfinished(root) if one.run_id != OTHER]
+
+    assert len(now) - len(before) == (end.code == 0 or UNCONFIRMED in end.err) or end.code == -9
+    assert len(found) + len(now) - len(before) in (0, 1)
+    for one in found:
+        kept = Keeper(one.path)
+        assert {"trials": SIX} == kept.about()
+        assert [(0, 2), (2, 4), (4, 6)][: len(kept.blocks)] == [(block.first, block.last) for block in kept.blocks]
+        assert all(block.is_sound() for block in kept.blocks)
+        keep(root, one.run_id)
+        assert b"[2, 4, 6]" == seen(root)[one.run_id]["trials.txt"]
+    publish(root)
+    assert [f"{OTHER}.search"] == names(root / ".staging")
+
+
 def after_sync(root, before, end):
     """The catalog is the old one or the new one; the next sync repairs what there is to repair, and finds no damage."""
     known = (root / FOLDER / POINTER).exists()
@@ -112,7 +146,7 @@ def after_cut(root, before, end):
     assert 4 == len(names(slices_of(root)))
 
 
-def after_keep(root, before, end):
+def after_measure(root, before, end):
     """There are the old metrics or the new ones, whole; only a kill between the two leaves both."""
     found, there = cache.find(cache_of(root), origin()), names(cache_of(root))
     parquet = [name for name in there if name.endswith(".parquet")]
@@ -120,7 +154,7 @@ def after_keep(root, before, end):
     assert found is not None
     assert "mdd" in found.schema.names or end.code or len(parquet) == 2
     assert len(parquet) in (1, 2)
-    keep(root)
+    measure(root)
     assert 1 == len(names(cache_of(root)))
     assert "mdd" in cache.find(cache_of(root), origin()).schema.names
 
@@ -161,10 +195,11 @@ def after_unpack(root, before, end):
 WORK = [
     ("publish", bare, after_publish),
     ("fail", bare, after_publish),
+    ("keep", searched, after_keep),
     ("sync", synced, after_sync),
     ("sync", unsynced, after_sync),
     ("cut", sliced, after_cut),
-    ("keep", kept, after_keep),
+    ("measure", measured, after_measure),
     ("prune", unsynced, after_prune),
     ("pack", unsynced, after_pack),
     ("unpack", packed, after_unpack),

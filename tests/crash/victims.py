@@ -23,13 +23,16 @@ from highwater.io.candles import CandleSet
 from highwater.io.catalog import sync
 from highwater.io.catalog_store import rows
 from highwater.io.housekeeping import archive, months, remove, restore
+from highwater.io.manifest import new_run_id
 from highwater.io.publish import stage
 from highwater.io.runs import list_runs
 from highwater.io.schemas import ALERTS, paths, table, without_run
+from highwater.io.searches import hold
 from highwater.io.slices import Spans, build
 from highwater.kernels.arrays import candles
 
 ROW = {"call_id": "c", "mint": "m", "caller_name": "k", "chain": "solana", "created_at": "2024-01-01T00:00:00Z"}
+SIX = 6
 ALWAYS, MARK, MINUTE = "9999", "ab" * 32, 60_000
 EACH = 25  # runs of one writer
 PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
@@ -45,6 +48,18 @@ def publish(root):
 def fail(root):
     with stage(root, "path-only") as staged:
         print(staged.fail(ValueError("bad alerts")).name)
+
+
+def keep(root, run_id=""):
+    """Do a search of six trials, or the rest of one: a block for each two, then publish."""
+    with hold(root, run_id or new_run_id()) as kept, stage(root, "search", kept.run_id) as staged:
+        kept.begin({"trials": SIX})
+        done = [block.last for block in kept.blocks]
+        for first in range(max(done, default=0), SIX, 2):
+            kept.add(first, {"trial_id": np.arange(first, first + 2), "sum_ret_q": np.arange(2)})
+            kept.keep()
+        staged.write_file("trials.txt", str([block.last for block in kept.blocks]).encode(), "trials")
+        print(staged.publish().name)
 
 
 def cut(root, mark=MARK):
@@ -64,7 +79,7 @@ def origin():
     return cache.Origin(**dict.fromkeys(names, "x"), **dict.fromkeys(numbers, 1), multiples=("2.0",))
 
 
-def keep(root, without=()):
+def measure(root, without=()):
     """Keep path metrics of no alert beside the runs, all columns but some."""
     metrics = without_run(paths()).empty_table()
     print(cache.keep(cache_of(root), origin(), metrics.drop_columns([*without])).name)
@@ -119,10 +134,8 @@ def archives_of(root):
     return root / "archives"
 
 
-WORK = {
-    work.__name__: work
-    for work in (publish, fail, cut, keep, sync, pack, unpack, prune, look, publish_many, sync_often, read_often)
-}
+ALONE = (publish, fail, keep, cut, measure, sync, pack, unpack, prune, look)
+WORK = {work.__name__: work for work in (*ALONE, publish_many, sync_often, read_often)}
 
 
 def main():

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import small_market
 from highwater.engine import run as work
+from highwater.engine import sweep_run
 from highwater.engine.guards import Guards
 from highwater.engine.policy import Policy, Rung, parse_policy
 from highwater.engine.recipe import prepare
@@ -46,7 +47,7 @@ def swept(sources, trading, store, trials=TRIALS, memory=512 << 20):
     def sized(prepared):
         return plan(SPACE, trials, 1, "avg_return_bps", (), prepared, memory, 10**9)
 
-    return work.run_sweep(prepare(sources, trading, store), store, SPACE, sized, Guards(), ("sweep",))
+    return sweep_run.run_sweep(prepare(sources, trading, store), store, SPACE, sized, Guards(), ("sweep",))
 
 
 _PATHS = {"alerts", "paths", "callers", "errors", "log"}
@@ -139,7 +140,7 @@ def test_what_was_left_out_is_in_errors(outcomes):
 
 
 def test_a_disk_without_room_refuses_before_it_starts(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(work.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr(sweep_run.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     store = Store(runs=tmp_path / "runs", quiet=True)
     with pytest.raises(LimitError, match=r"needs about 0\.0 GB in .*, 0\.0 GB free; free space, choose another --runs"):
         swept(*home[:2], store)

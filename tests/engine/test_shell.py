@@ -201,6 +201,35 @@ def test_an_error_is_one_line_and_its_exit_code(capsys, error, code, line):
     assert (code, "", f"highwater: {line}\n") == (actual, *capsys.readouterr())
 
 
+def test_what_was_noted_on_an_error_stands_behind_it_in_the_same_line(capsys):
+    for error, said in ((KeyboardInterrupt(), "interrupted"), (UsageError("wrong"), "wrong")):
+        error.add_note("half is done;\ngo on")
+        call(tree=failing(error))
+
+        assert f"highwater: {said}; half is done; go on\n" == capsys.readouterr().err
+
+
+def test_a_flag_can_make_another_command_which_needs_no_other_flag(capsys, tmp_path, monkeypatch):
+    def again(*, places: dict[str, str], run: str, **given: object) -> None:
+        SEEN.append({"run": run, **given, "places": places})
+
+    def search(*, alerts: str, seed: int = 1, run: str | None = None) -> None:
+        """Search."""
+        SEEN.append({"alerts": alerts})
+
+    again.takes_places = True  # type: ignore[attr-defined]
+    search.alone = {"run": again}  # type: ignore[attr-defined]
+    monkeypatch.setenv("HIGHWATER_SEED", "7")
+
+    assert (0, 2, 2) == (call("--run", "a", tree=search), call(tree=search), call("--run", "a", "--sed=1", tree=search))
+    assert "highwater: missing --alerts" in capsys.readouterr().err
+    assert 0 == call("--alerts", "b", tree=search)
+    assert [
+        {"run": "a", "seed": 7, "places": {"run": "--run", "seed": "HIGHWATER_SEED"}},
+        {"alerts": "b"},
+    ] == SEEN
+
+
 def test_a_bug_is_one_line_with_an_id_and_a_traceback_in_the_log(capsys, tmp_path):
     assert 1 == call(tree=failing(ZeroDivisionError("a / b")))
     line = capsys.readouterr().err

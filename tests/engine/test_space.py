@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from highwater.engine.policy import Policy, to_arrays
-from highwater.engine.space import GRID, Space, canonical, describe, draw, policy_at, rungs_of, to_policies
+from highwater.engine.space import GRID, Space, canonical, describe, draw, policy_at, rungs_of, space_in, to_policies
 from highwater.engine.values import Range
 from highwater.io.errors import UsageError
 
@@ -168,6 +168,16 @@ def test_how_a_space_reads():
     assert "tp 2, sl 0.5 to 0.9, time_stop 5m to 2h" == describe(fixed)
     assert {"low": "1.1", "high": "10.0", "step": "0.01", "scale": "log"} == canonical(WIDE)["ranges"]["tp"]
     assert [5000, 3000, 2000] == canonical(LADDER)["shares_bps"]
+
+
+@pytest.mark.parametrize("space", [WIDE, LADDER, Space({"time_stop_ms": Range(300_000, 7_200_000)})])
+def test_a_space_is_read_back_as_it_was_written(space):
+    again = space_in(canonical(space))
+
+    assert canonical(space) == canonical(again)
+    assert {name: values.tolist() for name, values in draw(space, 3, 5, 20).items()} == {
+        name: values.tolist() for name, values in draw(again, 3, 5, 20).items()
+    }
 
 
 def test_size_counts_the_grid():

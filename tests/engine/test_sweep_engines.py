@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 import small_market
-from highwater.engine import run as work
 from highwater.engine import show
+from highwater.engine import sweep_run as work
 from highwater.engine.guards import Guards
 from highwater.engine.recipe import prepare
 from highwater.engine.settings import Sources, Store, Trading

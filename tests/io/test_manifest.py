@@ -7,7 +7,18 @@ import numpy
 import pytest
 from highwater.io.digest import canonical_json, config_digest
 from highwater.io.errors import IntegrityError
-from highwater.io.manifest import Artifact, Code, Environment, Input, Manifest, code, environment, new_run_id, utc_text
+from highwater.io.manifest import (
+    Artifact,
+    Code,
+    Environment,
+    Input,
+    Manifest,
+    code,
+    environment,
+    made_at,
+    new_run_id,
+    utc_text,
+)
 
 CONFIG = {"seed": "42", "multiples": ["1.2", "2"], "tp": 2.5}
 MANIFEST = Manifest(
@@ -98,6 +109,11 @@ def test_a_run_id_begins_with_its_time():
     assert "0000000000" == new_run_id(0)[:10]
     assert "7zzzzzzzzz" == new_run_id(2**48 - 1)[:10]
     assert "01arz3ndek" == new_run_id(1469922850259)[:10]
+
+
+@pytest.mark.parametrize("ms", [0, 1469922850259, 2**48 - 1])
+def test_the_time_in_a_run_id_is_read_back(ms):
+    assert ms == made_at(new_run_id(ms))
 
 
 def test_run_ids_of_one_moment_differ_and_those_of_later_ones_sort_later():

@@ -1,0 +1,43 @@
+"""An interrupted search taken up again, from what it kept."""
+
+from pathlib import Path
+
+from ..io.errors import MissingError
+from ..io.searches import find_unfinished, hold
+from .guards import Guards
+from .kept import check_version
+from .recipe import prepare
+from .rerun import settings_of
+from .run import Outcome
+from .settings import Store
+from .sizing import Engine
+from .space import space_in
+from .sweep import planned
+from .sweep_run import run_sweep
+
+
+def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "auto") -> Outcome:
+    """Do the rest of the search ``run`` (its id, or four or more characters that begin or end it), and publish it.
+
+    It has ``memory`` bytes, or as many as when it began. Raises MissingError where there is none, UsageError where it
+    is complete or this is another version, BusyError where a process is at work on it, IntegrityError where its alerts
+    or candles changed.
+    """
+    run_id = find_unfinished(store.runs, run)
+    with hold(store.runs, run_id) as kept:
+        if not kept.blocks:
+            raise MissingError(f"the search {run_id} has kept nothing; start it anew")
+        before = kept.about()
+        check_version(before)
+        config = before["config"]
+        sources, trading = settings_of(before["settings"], Path(before["alerts"]), Path(before["candles"]))
+        prepared = prepare(sources, trading, store)
+        return run_sweep(
+            prepared,
+            store,
+            space_in(config["search"]["space"]),
+            lambda prepared: planned(config, prepared, memory or before["memory"], engine),
+            Guards(**config["guards"]),
+            tuple(before["command"]),
+            resumed=kept,
+        )

@@ -1,0 +1,163 @@
+"""The work of ``highwater sweep`` from settings to a published run."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..io import schemas
+from ..io.errors import LimitError
+from ..io.manifest import new_run_id
+from ..io.publish import Stage
+from ..io.searches import Keeper, hold
+from ..kernels.arrays import Policies
+from . import heatmap
+from .baseline import path_metrics, values
+from .frontier import Frontier, Landscape
+from .guards import Guards
+from .holdout import hold_out
+from .judgement import Known, Tried, judge
+from .kept import about, all_trials, check_same, sound_blocks, telling
+from .luck import SAMPLE
+from .policy import Policy
+from .progress import progress
+from .recipe import Prepared
+from .run import Outcome, config_of, publish, recorded, trade_tables
+from .settings import Store
+from .space import Space, canonical, draw, to_policies
+from .strategy import trade_columns, with_tail_capture
+from .sweep import Plan, guard_overflow, parameter_columns, trial_table
+from .tallies import exact, ground
+
+
+def run_sweep(
+    prepared: Prepared,
+    store: Store,
+    space: Space,
+    sized: Callable[[Prepared], Plan],
+    asked: Guards,
+    command: tuple[str, ...],
+    known: Known | None = None,
+    resumed: Keeper | None = None,
+) -> Outcome:
+    """Try every trial of a search on every alert; publish all trials, the ranked best, and the trades of the first.
+
+    ``sized`` makes the plan. Memory does not grow with the number of trials but for 100 bytes each where the winner is
+    judged. ``known`` stands in for what other runs tried, where a run is repeated. What a long search has found is kept
+    on the way, for ``resumed`` to go on with; raises UsageError or IntegrityError where that is another search.
+    """
+    prepared = hold_out(prepared, asked.holdout)
+    work = sized(prepared)
+    config = config_of(
+        prepared,
+        {
+            "search": {"space": canonical(space), "trials": work.trials, "seed": str(work.seed)},
+            "objective": work.objective,
+            "constraints": [f"{c.column}{c.sign}{c.bound!r}" for c in work.constraints],
+            "medians": work.medians,
+            "trades": work.trades,
+            "guards": asdict(asked),
+        },
+    )
+    held = nullcontext(resumed) if resumed else hold(store.runs, new_run_id())
+    with held as kept, recorded("search", prepared, store, kept.run_id) as s:
+        now = about(s, prepared, work, config, command)
+        if resumed:
+            check_same(resumed.about(), now)
+        kept.begin(now)
+        with telling(kept, store):
+            return _searched(s, kept, prepared, store, work, config, asked, command, known)
+
+
+def _searched(
+    s: Stage,
+    kept: Keeper,
+    prepared: Prepared,
+    store: Store,
+    work: Plan,
+    config: dict[str, Any],
+    asked: Guards,
+    command: tuple[str, ...],
+    known: Known | None,
+) -> Outcome:
+    """Do a search, beginning with what it has kept, and publish it."""
+    space = work.space
+    best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
+    _room_for(work.bytes_on_disk, s.root)
+    paths = path_metrics(prepared, (), store)
+    guard_overflow(prepared, values(paths.table, "ath_mult"))
+    there = ground(prepared, work.engine, work.memory, store.threads)
+    blocks = sound_blocks(kept)
+    before = sum(block.last - block.first for block in blocks)
+    with (
+        prepared.clock.phase("search"),
+        s.writer("trials", schema) as out,
+        progress("trades", work.pairs - before * work.alerts, store.quiet) as advance,
+    ):
+        for drawn, columns, sums in all_trials(there, work, kept, blocks, advance):
+            out.write(trial_table(space, columns, s.run_id))
+            best.add(columns)
+            landscape.add(drawn, sums)
+    with prepared.clock.phase("ranking"):
+        columns = best.columns(exact(there, to_policies(space, best.drawn())))
+    judged = judge(s, there, best, tried(work), asked, store, config, known)
+    policies = list(dict.fromkeys(best.policies()[: work.trades]))
+    tables = trade_tables(s, prepared, store, policies[0], paths.table)
+    _write_trades(s, prepared, store, tables, policies[1:], paths.table)
+    schema = schemas.frontier(parameter_columns(space), tuple(judged.columns))
+    tables["frontier"] = schemas.table(schema, columns | dict(judged.columns), s.run_id)
+    lively = landscape.liveliest(work.alerts)
+    if lively:
+        x, y, means = lively
+        picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
+        s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
+    done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
+    done |= {"alerts_by_candle": there.bars, "memory": work.memory} | ({"resumed_at": before} if before else {})
+    outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), judged, **done)
+    notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "before": before}
+    return replace(outcome, landscape=lively, judged=judged, notes=notes)
+
+
+def tried(work: Plan) -> Tried:
+    """Return the trials of a search; any of them are drawn at random, so the first stand for all."""
+
+    def policies(first: int, count: int) -> Policies:
+        return to_policies(work.space, draw(work.space, work.seed, first, count))
+
+    return Tried(work.trials, policies, policies(0, min(work.trials, SAMPLE)))
+
+
+def _write_trades(
+    s: Stage,
+    prepared: Prepared,
+    store: Store,
+    tables: Mapping[str, pa.Table],
+    others: Sequence[Policy],
+    paths: pa.Table,
+) -> None:
+    """Write the winner's trades and fills, which are in ``tables``, and behind them those of the ``others``."""
+    with (
+        prepared.clock.phase("exits"),
+        s.writer("trades", schemas.TRADES) as trades,
+        s.writer("fills", schemas.FILLS) as fills,
+    ):
+        trades.write(tables["trades"])
+        fills.write(tables["fills"])
+        for policy in others:
+            traded, filled = trade_columns(prepared, policy, store.threads)
+            trades.write(schemas.table(schemas.TRADES, with_tail_capture(traded, paths), s.run_id))
+            fills.write(schemas.table(schemas.FILLS, filled, s.run_id))
+
+
+def _room_for(size: int, root: Path) -> None:
+    """Raise LimitError unless the disk has 1.2 times ``size`` bytes free."""
+    free = shutil.disk_usage(root).free
+    if free < 1.2 * size:
+        raise LimitError(
+            f"needs about {size / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB free; "
+            "free space, choose another --runs, or ask for fewer --trials"
+        )
