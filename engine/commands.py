@@ -10,6 +10,7 @@ from ..io.errors import UsageError
 from .guards import Guards
 from .policy import parse_policy, policy_from_flags
 from .settings import MEMORY, Exports, Sources, Store, Trading, takes
+from .unseal_command import sweep_unseal
 from .values import Duration, DurationRange, Interval, Range, Size
 
 if TYPE_CHECKING:
@@ -251,6 +252,9 @@ def sweep(
         tuple(sys.argv[1:]),
     )
     return _searched(outcome, store, top)
+
+
+sweep.words = {"unseal": sweep_unseal}  # type: ignore[attr-defined]
 
 
 def runs_list(*, runs: Path = Path("runs"), limit: int = 20, json: bool = False) -> int | None:

@@ -1,6 +1,5 @@
 """From a search to its verdict: its trials by day, the evidence on the winner, and what the artifacts say of both."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..io.digest import canonical_json
 from ..io.publish import Stage
 from ..kernels.arrays import Ints, Policies, column
 from .frontier import Frontier
@@ -114,8 +114,7 @@ def judge(
             columns["plateau_bps"][: low.size], beside = low, (float(low[0]), float(high[0]))
         found = evidence(there, best.policies()[0], int(ids[0]), luck, unseen, ledger.tried, beside)
         judged = Judgement(asked, columns, verdict_on(found, asked), found, ledger, luck)
-    text = json.dumps(judged.document(), indent=2, sort_keys=True, allow_nan=False) + "\n"
-    s.write_file("results/guards.json", text.encode(), "guards")
+    s.write_file("results/guards.json", canonical_json(judged.document()) + b"\n", "guards")
     return judged
 
 

@@ -35,11 +35,17 @@ def ledger_of(runs: Path, alerts_digest: str, config: Mapping[str, Any], trials:
     """
     most, count, peeks = {attempt(config): trials}, 1, 0
     for found, tried in _before(runs, alerts_digest):
-        peeks += "unsealed" in found
-        if tried:
+        if "unsealed" in found:
+            peeks += 1
+        elif tried:
             key = attempt(found)
             most[key], count = max(most.get(key, 0), tried), count + 1
     return Ledger(sum(most.values()), count, peeks)
+
+
+def peeks_at(runs: Path, alerts_digest: str) -> int:
+    """Return how often a holdout of some alerts was looked at."""
+    return sum("unsealed" in config for config, _ in _before(runs, alerts_digest))
 
 
 def attempt(config: Mapping[str, Any]) -> str:

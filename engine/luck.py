@@ -18,6 +18,7 @@ SEED = 0x4C75636B  # of all resamples: the same luck for every search
 RESAMPLES, RANKED, SAMPLE = 1000, 1000, 2000
 HALVES, FOLDS = 10, 8
 CHUNK = 4096  # trials whose means over all resamples are held at once
+LEAST_DAYS = 3
 _LEAST = np.iinfo(np.int64).min
 
 
@@ -90,14 +91,13 @@ def luck_of(
     sums by day, and O(trials * days * resamples).
     """
     known, _ = calendar(there)
-    if known.days < 3:
+    if known.days < LEAST_DAYS:
         return None
-    from ..kernels.bootstrap import block_length
     from ..kernels.luck import grouped
     from ..kernels.sharpe import sharpes_of
 
     few, horizon = by_day(there, sample), there.prepared.trading.horizon
-    length = max(block_length(few.mean(axis=0)), ceil(horizon / DAY) + 1.0)
+    length = block_days(few.mean(axis=0), horizon)
     best, race = _Best(known.days, length), _Race(known, folds_of(known, horizon))
     split, blocks = split_of(known, horizon), []
     sharpes, keys = np.empty(trials), np.empty(trials, np.uint64)
@@ -119,6 +119,13 @@ def luck_of(
     variance = float(spread.var()) if spread.size else float("nan")
     distinct, independent = int(np.unique(keys).size), independent_of(few)
     return Luck(known, trials, distinct, length, *best.found(), variance, independent, halving, race.found())
+
+
+def block_days(series: Floats | Ints, horizon: int) -> float:
+    """Return the mean length of the blocks of days of a resample: what the series asks for, longer than a trade."""
+    from ..kernels.bootstrap import block_length
+
+    return max(block_length(np.asarray(series, np.float64)), ceil(horizon / DAY) + 1.0)
 
 
 class _Best:

@@ -20,6 +20,7 @@ from . import recipe
 from .baseline import path_table
 from .diff import Change, Difference, changes, differences
 from .guards import Guards
+from .holdout import hold_out, only_held_out
 from .judgement import Known
 from .policy import parse_policy
 from .recipe import FILL_SEMANTICS, Clock, Prepared
@@ -57,19 +58,9 @@ def rerun(
     is taken from a cache but slices. Raises IntegrityError where the run is not as published, MissingError where no
     slice has its candles, UsageError where it cannot be repeated here.
     """
-    manifest = _sound(run)
-    sources, trading = settings_of(manifest.config, *(Path(_input(manifest, kind).source) for kind in INPUTS))
-    batch = _kept_alerts(run, manifest) if alerts is None else recipe.alerts_of(_reading(sources, alerts))
-    sources = dataclasses.replace(sources, alerts=alerts or sources.alerts, candles=candles or sources.candles)
-    work = sources, trading, store
-    if alerts is None and candles is None:
-        piece, reused = _slice_of(run, manifest, work, batch), True
-    else:
-        piece, reused = recipe.slice_for(batch, _cutting(sources), trading, store)
+    manifest, prepared = prepared_again(run, store, alerts, candles)
     named = {"--alerts": alerts, "--candles": candles}
     words = [word for flag, path in named.items() if path is not None for word in (flag, str(path))]
-    recipe.say_if_compiling(store.quiet)
-    prepared = recipe.prepare_on(batch, piece, reused, sources, trading, Clock())
     job = _Job(
         manifest.config,
         prepared,
@@ -82,6 +73,22 @@ def rerun(
     after = read_manifest(outcome.path)
     found = differences(run, manifest, outcome.path, after)
     return Rerun(manifest, after, outcome.path, found, changes(manifest, after))
+
+
+def prepared_again(
+    run: Path, store: Store, alerts: Path | None = None, candles: Path | None = None
+) -> tuple[Manifest, Prepared]:
+    """Return the manifest of a run and its alerts and candles, or others, ready for its recipe; raises as ``rerun``."""
+    manifest = _sound(run)
+    sources, trading = settings_of(manifest.config, *(Path(_input(manifest, kind).source) for kind in INPUTS))
+    batch = _kept_alerts(run, manifest) if alerts is None else recipe.alerts_of(_reading(sources, alerts))
+    sources = dataclasses.replace(sources, alerts=alerts or sources.alerts, candles=candles or sources.candles)
+    if alerts is None and candles is None:
+        piece, reused = _slice_of(run, manifest, (sources, trading, store), batch), True
+    else:
+        piece, reused = recipe.slice_for(batch, _cutting(sources), trading, store)
+    recipe.say_if_compiling(store.quiet)
+    return manifest, recipe.prepare_on(batch, piece, reused, sources, trading, Clock())
 
 
 INPUTS = ("alerts", "candles")
@@ -149,7 +156,7 @@ def _slice_of(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> S
     held = holding(store.slice_folder, one.digest, manifest.config["interval_ms"])
     if len(held) > 1:  # the same candles, cut for other alerts or with other ends of the feed
         told = _told(read_artifact(run, "errors"), read_artifact(run, "paths"))
-        held = [each for each in held if _tells(work, batch, each) == told] or held
+        held = [each for each in held if _tells(manifest.config, work, batch, each) == told] or held
     if held:
         verify_slice(held[0])
         return held[0]
@@ -165,15 +172,21 @@ def _slice_of(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> S
     return piece
 
 
-def _tells(work: Work, batch: AlertBatch, piece: Slice) -> tuple[list[Any], list[Any]] | None:
+def _tells(config: Config, work: Work, batch: AlertBatch, piece: Slice) -> tuple[list[Any], list[Any]] | None:
     """Return what a run on this slice would tell of what its candles alone do not decide; None where it would fail."""
     sources, trading, store = work
     try:
-        prepared = recipe.prepare_on(batch, piece, True, sources, trading, Clock())
+        prepared = _opened(config, recipe.prepare_on(batch, piece, True, sources, trading, Clock()))
+        prepared = hold_out(prepared, config.get("guards", {}).get("holdout", 0.0))
     except DataError:
         return None
     errors = pa.Table.from_pylist(recipe.excluded(prepared))
     return _told(errors, path_table(prepared, (), store.threads))
+
+
+def _opened(config: Config, prepared: Prepared) -> Prepared:
+    """Return the holdout alone where that is what a run traded, else all."""
+    return only_held_out(prepared, config["holdout"]) if "unsealed" in config else prepared
 
 
 def _told(errors: pa.Table, paths: pa.Table) -> tuple[list[Any], list[Any]]:
@@ -207,8 +220,9 @@ def _baseline(job: _Job) -> Outcome:
 
 
 def _strategy(job: _Job) -> Outcome:
-    policy = parse_policy(job.config["policy"])
-    return run_strategy(job.prepared, job.store, policy, _multiples(job.config), job.command)
+    policy, prepared = parse_policy(job.config["policy"]), _opened(job.config, job.prepared)
+    about = {name: job.config[name] for name in ("unsealed", "holdout") if name in job.config}
+    return run_strategy(prepared, job.store, policy, _multiples(job.config), job.command, about)
 
 
 def _sweep(job: _Job) -> Outcome:

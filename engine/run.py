@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,15 +50,24 @@ def run_baseline(prepared: Prepared, store: Store, multiples: tuple[float, ...],
 
 
 def run_strategy(
-    prepared: Prepared, store: Store, policy: Policy, multiples: tuple[float, ...], command: tuple[str, ...]
+    prepared: Prepared,
+    store: Store,
+    policy: Policy,
+    multiples: tuple[float, ...],
+    command: tuple[str, ...],
+    about: Mapping[str, Any] = MappingProxyType({}),
+    facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> Outcome:
-    """Trade every alert with one policy, and publish its trades, fills and summary."""
+    """Trade every alert with one policy, and publish its trades, fills and summary.
+
+    ``about`` and ``facts`` go into the config and the manifest besides.
+    """
     chosen = {"policy": policy.canonical(), "multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]}
-    config = config_of(prepared, chosen)
+    config = config_of(prepared, {**chosen, **about})
     with recorded("policy", prepared, store) as s:
         paths = path_metrics(prepared, multiples, store)
         tables = trade_tables(s, prepared, store, policy, paths.table)
-        return publish(s, prepared, paths, store, config, command, tables)
+        return publish(s, prepared, paths, store, config, command, tables, facts=facts)
 
 
 def trade_tables(
@@ -119,7 +129,7 @@ def publish(
     command: tuple[str, ...],
     tables: Mapping[str, pa.Table],
     written: tuple[str, ...] = (),
-    judged: Judgement | None = None,
+    facts: Mapping[str, Any] = MappingProxyType({}),
     **execution: Any,
 ) -> Outcome:
     """Write the alerts, their path metrics and every table but those ``written`` before, and publish the run."""
@@ -134,7 +144,7 @@ def publish(
     path = s.publish(
         config=config,
         command=command,
-        **(judged.facts if judged else {}),
+        **facts,
         execution={"threads": store.threads or 0, "engine": "bars", "paths_cached": paths.cached, **execution},
         inputs=prepared.inputs,
         counts={**prepared.batch.counts, **prepared.counts},

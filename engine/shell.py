@@ -1,6 +1,7 @@
 """The strict shell around Fire: every word, flag and value is checked before anything runs; errors are one line.
 
-A tree maps words to functions or further trees. Positional parameters are words, keyword-only parameters flags;
+A tree maps words to functions or further trees; a function's ``words`` are commands that stand behind it.
+Positional parameters are words, keyword-only parameters flags;
 annotations (engine/values.py) say how text becomes a value. A function returns an exit code or None.
 Its attribute ``alone`` maps a parameter to the function that does the command wherever that parameter is given: it
 takes what else was given, of which nothing is required.
@@ -75,13 +76,14 @@ def _resolve(tree: Any, argv: list[str], prog: str) -> tuple[list[str], Any]:
     """Return the words of ``argv`` that lead through the tree, and what they lead to."""
     words: list[str] = []
     for word in argv:
-        if not isinstance(tree, Mapping) or _FLAG.fullmatch(word):
+        branches = tree if isinstance(tree, Mapping) else getattr(tree, "words", {})
+        if _FLAG.fullmatch(word) or (word not in branches and not isinstance(tree, Mapping)):
             break
-        if word not in tree:
+        if word not in branches:
             here = " ".join([prog, *words])
             raise UsageError(f"unknown command '{word}'{nearest(word, tree) or f'; see {here} --help'}")
         words.append(word)
-        tree = tree[word]
+        tree = branches[word]
     return words, tree
 
 

@@ -71,7 +71,7 @@ def run_surface(
             s.write_file("results/heatmap.svg", picture(lively, landscape.edges).encode(), "heatmap")
         done = {"engine": "surface", "trials": work.grid.cells, "block": work.height, "pairs": work.trades}
         done |= {"alerts_by_candle": there.bars, "memory": work.memory}
-        outcome = publish(s, prepared, paths, store, config, command, tables, judged=judged, **done)
+        outcome = publish(s, prepared, paths, store, config, command, tables, facts=judged.facts, **done)
     notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "groups": len(parts)}
     return replace(outcome, landscape=lively, judged=judged, notes=notes)
 

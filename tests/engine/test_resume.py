@@ -326,7 +326,7 @@ def test_an_interrupted_search_is_listed_until_it_is_dropped(market, runs):
 # A search that waits once it has found four blocks, in a process of its own.
 WAITING = """
 import contextlib, sys, time
-from highwater.engine import kept, run
+from highwater.engine import kept, sweep_run
 from highwater.__main__ import main
 kept.FILE_S = 0.0
 @contextlib.contextmanager
@@ -337,7 +337,7 @@ def progress(*_):
             print("waiting", flush=True)
             time.sleep(600)
     yield advance
-run.progress = progress
+sweep_run.progress = progress
 main()
 """
 

@@ -52,7 +52,8 @@ def swept(sources, trading, store, trials=TRIALS, memory=512 << 20):
 
 _PATHS = {"alerts", "paths", "callers", "errors", "log"}
 _TRADES = _PATHS | {"trades", "fills", "summary"}
-ARTIFACTS = {"path-only": _PATHS, "policy": _TRADES, "search": _TRADES | {"frontier", "trials", "heatmap"}}
+GUARDED = ("t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried", "plateau_bps")
+ARTIFACTS = {"path-only": _PATHS, "policy": _TRADES, "search": _TRADES | {"frontier", "trials", "heatmap", "guards"}}
 
 
 @pytest.mark.parametrize("kind", ARTIFACTS)
@@ -69,7 +70,7 @@ def test_a_run_is_published_whole(outcomes, kind):
 @pytest.mark.parametrize("kind", ARTIFACTS)
 def test_artifacts_have_their_schemas_and_no_nan(outcomes, kind):
     extra = {"paths": schemas.paths((1.2,) if kind == "path-only" else ()), **schemas.FIXED}
-    extra |= {"trials": schemas.trials(("tp", "sl")), "frontier": schemas.frontier(("tp", "sl"))}
+    extra |= {"trials": schemas.trials(("tp", "sl")), "frontier": schemas.frontier(("tp", "sl"), GUARDED)}
     for artifact in read_manifest(outcomes[kind].path).artifacts:
         if artifact.rows is not None:
             table = read_artifact(outcomes[kind].path, artifact.type)
@@ -115,9 +116,10 @@ def test_the_winners_trades_are_those_of_its_policy(outcomes, home):
     assert pytest.approx(alone.tables["summary"]["avg_return_bps"][0].as_py(), abs=0.01) == winner["avg_return_bps"]
 
 
-def test_memory_cuts_blocks_and_changes_no_content(home, outcomes):
-    small = swept(*home, memory=58 * 8 * 24)
-    found = [read_manifest(one.path) for one in (outcomes["search"], small)]
+def test_memory_cuts_blocks_and_changes_no_content(home, tmp_path):
+    stores = [Store(runs=tmp_path / name, quiet=True) for name in ("large", "small")]
+    large, small = swept(*home[:2], stores[0]), swept(*home[:2], stores[1], memory=58 * 8 * 24)
+    found = [read_manifest(one.path) for one in (large, small)]
     contents = [{a.type: a.content_sha256 for a in one.artifacts} for one in found]
 
     assert found[0].execution["block"] > found[1].execution["block"]
@@ -149,7 +151,7 @@ def test_a_disk_without_room_refuses_before_it_starts(home, tmp_path, monkeypatc
 
 
 def test_returns_that_could_pass_64_bits_refuse_the_search(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "guard_overflow", lambda *_: (_ for _ in ()).throw(LimitError("sums pass 64 bits")))
+    monkeypatch.setattr(sweep_run, "guard_overflow", lambda *_: (_ for _ in ()).throw(LimitError("sums pass 64 bits")))
     store = Store(runs=tmp_path / "runs", quiet=True)
     with pytest.raises(LimitError, match="64 bits"):
         swept(*home[:2], store)

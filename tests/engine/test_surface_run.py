@@ -55,6 +55,9 @@ def refuse(word):
     raise AssertionError(f"{word} is no JSON")
 
 
+GUARDED = ("t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried", "plateau_bps")
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Return (sources, trading, store) of a market whose callers have names that no terminal should see."""
@@ -83,7 +86,19 @@ def outcome(home):
 
 def test_a_run_is_published_whole(outcome):
     manifest = read_manifest(outcome.path)
-    kinds = {"alerts", "paths", "callers", "errors", "log", "trades", "fills", "summary", "frontier", "heatmap"}
+    kinds = {
+        "alerts",
+        "paths",
+        "callers",
+        "errors",
+        "log",
+        "trades",
+        "fills",
+        "summary",
+        "frontier",
+        "heatmap",
+        "guards",
+    }
 
     assert ("surface", "completed", []) == (manifest.run_type, manifest.status, verify(outcome.path))
     assert kinds | {"surface", "surface_by"} == {artifact.type for artifact in manifest.artifacts}
@@ -98,7 +113,7 @@ def test_tables_have_their_schemas(outcome, kind):
     wanted = {
         "surface": schemas.surface(named),
         "surface_by": schemas.surface_by("caller", named),
-        "frontier": schemas.frontier(named, ("plateau_bps",)),
+        "frontier": schemas.frontier(named, GUARDED),
     }[kind]
     found = read_artifact(outcome.path, kind)
 

@@ -1,0 +1,52 @@
+"""The command that opens the sealed holdout of a search."""
+
+import sys
+
+from .settings import Store, takes
+
+
+@takes(store=Store)
+def sweep_unseal(run: str, *, store: Store) -> int | None:
+    """Open the holdout of a sweep or a surface: its winner on the days that were kept from it. Every look is counted.
+
+    A search with --holdout 20% never sees the last 20% of its days. This trades them with the winner, as a run of its
+    own. A second look at the same alerts is worth less than the first: the number of looks stands in the manifest.
+
+    Args:
+        run: Run id, the start or end of one (4 characters or more), a path, or "latest".
+    """
+    import json
+
+    from ..io.runs import find_run
+    from . import show
+    from .policy import describe
+    from .unseal import unseal
+
+    found = unseal(find_run(store.runs, run).path, store, tuple(sys.argv[1:]))
+    numbers = {
+        "search": found.search,
+        "found_bps": found.found_bps,
+        "mean_bps": found.mean_bps,
+        "low_bps": found.low_bps,
+        "high_bps": found.high_bps,
+        "days": found.days,
+        "peeks": found.peeks,
+    }
+    if store.json:
+        kept = {name: None if value != value else value for name, value in numbers.items()}
+        print(json.dumps({"run_id": found.outcome.run_id, "path": str(found.outcome.path), **kept}, indent=2))
+        return None
+    out, some = show.console(), found.outcome.prepared.ok.sum()
+    show.head(found.outcome)
+    out.print(f"policy           {describe(found.policy)}")
+    show.summary(found.outcome)
+    spread = "too few days for an interval"
+    if found.low_bps == found.low_bps:
+        spread = f"95% [{show.bps(found.low_bps)}, {show.bps(found.high_bps)}]"
+    look = "the first look" if found.peeks == 1 else f"look {found.peeks}: no longer unseen"
+    out.print(
+        f"\nholdout  {show.bps(found.mean_bps)} an alert, {spread}; {show.bps(found.found_bps)} where it was found"
+    )
+    out.print(f"         {some:,} alerts on {found.days:,} days; {look}")
+    show.foot(found.outcome)
+    return None
