@@ -11,14 +11,10 @@ from .guards import Guards
 from .policy import parse_policy, policy_from_flags
 from .settings import MEMORY, Exports, Sources, Store, Trading, takes
 from .unseal_command import sweep_unseal
-from .values import Duration, DurationRange, Interval, Range, Size
+from .values import Duration, DurationRange, Interval, Range, Share, Size
 
 if TYPE_CHECKING:
     from .run import Outcome
-
-Statistic = Literal[
-    "avg_return_bps", "median_return_bps", "mean_worst_bps", "mean_best_bps", "win_rate", "profit_factor"
-]
 
 
 def _multiples(texts: list[float] | None) -> tuple[float, ...]:
@@ -183,7 +179,8 @@ def sweep(
     ladder: str | None = None,
     trials: int = 10_000,
     seed: int = 1,
-    objective: Statistic = "avg_return_bps",
+    objective: str = "avg_return_bps",
+    stake: Share = 0.01,
     where: list[str] | None = None,
     engine: Literal["auto", "tables", "bars"] = "auto",
     medians: Literal["top", "all"] = "top",
@@ -212,7 +209,9 @@ def sweep(
         ladder: Rungs, range@percent: 1.5:3@50%,3:10@30%.
         trials: Policies to try.
         seed: Seed of the random numbers; trial i of a seed is always the same policy.
-        objective: What makes a policy better.
+        objective: What makes a policy better: a column of trials.parquet, expectancy_r, or of the hundred best by mean
+            plateau_bps or log_growth_bps; or an expression, such as avg_return_bps-50*stop_out_rate.
+        stake: Share of the equity on each trade, for log_growth_bps.
         where: Constraints on a policy, such as stop_out_rate<=0.4.
         engine: Exits found once in tables, or candle by candle (changes no result; default: the faster).
         medians: Median returns of the best 1,000 policies, or of all: dearer.
@@ -222,10 +221,11 @@ def sweep(
         max_pairs: Refuse more trades than this (trials times alerts).
         resume: Go on with the interrupted search of this run id; it needs no other flag.
     """
+    from .objective import GROWTH, PLATEAU, check_objective
     from .recipe import prepare
     from .sizing import check_engine
     from .space import space_of
-    from .sweep import Choices, constraint, plan
+    from .sweep import STATISTICS, Choices, constraint, parameter_columns, plan
     from .sweep_run import run_sweep
 
     ranges = {
@@ -241,7 +241,8 @@ def sweep(
     limits = tuple(constraint(text) for text in where or ())
     if trials < 1:
         raise UsageError(f"--trials is {trials}; it must be at least 1")
-    choices = Choices(engine, medians, trades)
+    check_objective(objective, (*STATISTICS, *parameter_columns(space), PLATEAU, GROWTH))
+    choices = Choices(engine, medians, trades, stake)
     check_engine(engine, space, trading)
     outcome = run_sweep(
         prepare(sources, trading, store),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..io.digest import canonical_json
+from .objective import EXPECTANCY, names_of, score
 from .policy import Policy
 from .space import Space, cells, policy_at
 from .sweep import FRONTIER, STATISTICS, Plan, parameter_columns
@@ -24,7 +25,8 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 class Frontier:
     """The best trials so far, by the plan's objective; those that keep every constraint come first.
 
-    A trial that lost nothing has no profit factor and beats every trial that has one.
+    A trial that lost nothing has no profit factor and beats every trial that has one. An objective over columns that
+    are not known of every trial waits: the best by their mean are kept for ``rank_again``.
     """
 
     def __init__(self, work: Plan):
@@ -38,9 +40,21 @@ class Frontier:
         block["meets"] = np.ones(block["trial_id"].size)
         for each in self.work.constraints:
             block["meets"] *= _COMPARE[each.sign](block[each.column], each.bound)
+        names = names_of(self.work.objective)
+        wanted = self.work.objective if names <= {*block, EXPECTANCY} else "avg_return_bps"
+        block["objective_score"] = score(wanted, block)
         merged = {name: np.concatenate([self.rows.get(name, values[:0]), values]) for name, values in block.items()}
-        best = np.lexsort((merged["trial_id"], -merged[self.work.objective], -merged["meets"]))[:FRONTIER]
-        self.rows = {name: values[best] for name, values in merged.items()}
+        self._rank(merged)
+
+    def rank_again(self, columns: dict[str, np.ndarray]) -> None:
+        """Rank the first few again, of which more ``columns`` are known now; the rest go."""
+        count = next(iter(columns.values())).size
+        few = {name: values[:count] for name, values in self.rows.items()} | columns
+        self._rank(few | {"objective_score": score(self.work.objective, few)})
+
+    def _rank(self, rows: dict[str, np.ndarray]) -> None:
+        best = np.lexsort((rows["trial_id"], -rows["objective_score"], -rows["meets"]))[:FRONTIER]
+        self.rows = {name: values[best] for name, values in rows.items()}
 
     def policies(self) -> list[Policy]:
         """Return the policies, best first."""
@@ -62,7 +76,7 @@ class Frontier:
             "policy_id": [policy.policy_id for policy in policies],
             "policy_params": [canonical_json(policy.canonical()).decode() for policy in policies],
             "meets_constraints": rows["meets"] == 1,
-            "objective_score": rows[self.work.objective],
+            "objective_score": rows["objective_score"],
             "rank": np.arange(1, rows["trial_id"].size + 1),
         }
 

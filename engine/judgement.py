@@ -14,14 +14,12 @@ from .frontier import Frontier
 from .guards import Evidence, Guards, evidence, ranked_columns, unseen_of
 from .ledger import Ledger, ledger_of
 from .luck import SAMPLE, Luck, luck_of
-from .neighbours import around
+from .neighbours import FEW, around
 from .progress import progress
 from .settings import Store
 from .space import to_policies
 from .tallies import Ground
 from .verdict import Verdict, verdict_on
-
-STEEP = 100  # of the best, the neighbours are tried too
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def judge(
         columns["plateau_bps"] = np.full(ids.size, np.nan)
         beside = None
         if space.varied:
-            sums = around(there, space, {name: values[:STEEP] for name, values in drawn.items()})
+            sums = around(there, space, {name: values[:FEW] for name, values in drawn.items()})
             low, high = (each / there.fits.size / 100 for each in sums)
             columns["plateau_bps"][: low.size], beside = low, (float(low[0]), float(high[0]))
         found = evidence(there, best.policies()[0], int(ids[0]), luck, unseen, ledger.tried, beside)

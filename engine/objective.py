@@ -42,8 +42,9 @@ def check_objective(text: str, names: Iterable[str]) -> None:
 
 def names_of(text: str) -> frozenset[str]:
     """Return the columns that an objective names. Raises UsageError where it is no expression."""
-    called = {id(node.func) for node in ast.walk(_tree(text)) if isinstance(node, ast.Call)}
-    return frozenset(n.id for n in ast.walk(_tree(text)) if isinstance(n, ast.Name) and id(n) not in called)
+    nodes = list(ast.walk(_tree(text)))
+    called = [node.func for node in nodes if isinstance(node, ast.Call)]
+    return frozenset(node.id for node in nodes if isinstance(node, ast.Name) and node not in called)
 
 
 def score(text: str, columns: Mapping[str, Floats]) -> Floats:

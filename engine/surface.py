@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ..io.errors import LimitError
 from ..kernels.arrays import NEVER, Floats, Ints, Policies, Windows, column
+from .objective import names_of
 from .recipe import Prepared
 from .sizing import BYTES_A_CANDLE, BYTES_A_MOVING_STOP, SCRATCH, TOGETHER, flag, mib
 from .space import to_policies
@@ -55,7 +56,7 @@ def plan(grid: Grid, prepared: Prepared, objective: str, medians: bool, by: By |
     """
     windows, ok = prepared.windows, prepared.ok
     alerts, longest = int(ok.sum()), int((windows.last - windows.first)[ok].max())
-    medians, stops = medians or objective == "median_return_bps", prod(grid.stops)
+    medians, stops = medians or "median_return_bps" in names_of(objective), prod(grid.stops)
     room, block = memory // 2, alerts
     fewest = alerts if medians else min(alerts, TOGETHER)  # medians do not add up
     while block > fewest and _alert_bytes(block, longest, 1) > room:

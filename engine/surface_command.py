@@ -9,10 +9,6 @@ from .guards import Guards
 from .settings import MEMORY, Sources, Store, Trading, takes
 from .values import DurationRange, Range, Size
 
-Ranking = Literal[
-    "avg_return_bps", "plateau_bps", "median_return_bps", "mean_worst_bps", "mean_best_bps", "win_rate", "profit_factor"
-]
-
 
 @takes(guards=Guards, sources=Sources, trading=Trading, store=Store)
 def surface(
@@ -24,7 +20,7 @@ def surface(
     breakeven: Range | None = None,
     breakeven_offset: Range | None = None,
     time_stop: list[DurationRange] | None = None,
-    objective: Ranking = "avg_return_bps",
+    objective: str = "avg_return_bps",
     medians: bool = False,
     by: Literal["caller", "day"] | None = None,
     top: int = 10,
@@ -48,7 +44,8 @@ def surface(
         breakeven: The multiple that moves the stop to the entry price.
         breakeven_offset: Where it moves, a fraction above the entry price.
         time_stop: Times after which what is left is sold: 30m:24h:30m, or several.
-        objective: What makes a cell better; plateau_bps is the worst mean among it and its neighbours.
+        objective: What makes a cell better: a column of surface.parquet such as plateau_bps, the worst mean among it
+            and its neighbours, expectancy_r, or an expression over columns.
         medians: Find the median return of every cell too.
         by: The same surface for each caller, or for each UTC day of entry, besides.
         top: Cells to print.
@@ -57,11 +54,13 @@ def surface(
         max_cells: Refuse more cells than this.
     """
     from . import show
+    from .objective import PLATEAU, check_objective
     from .recipe import prepare
     from .sizing import uncovered
     from .surface import plan
     from .surface_grid import grid_of
     from .surface_run import run_surface
+    from .sweep import STATISTICS
 
     single = {
         **{"tp": tp, "sl": sl, "trail": trail, "trail_activate": trail_activate},
@@ -71,6 +70,7 @@ def surface(
     grid = grid_of(ranges | ({"time_stop_ms": tuple(time_stop)} if time_stop else {}), max_cells)
     if what := uncovered(grid.space, trading):
         raise UsageError(f"a surface does not cover {what}: it is pessimistic, its exact worst and best beside it")
+    check_objective(objective, (*STATISTICS, *grid.space.named, PLATEAU))
     check_page(html)
     outcome = run_surface(
         prepare(sources, trading, store),

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ..io import schemas
 from ..io.errors import LimitError, UsageError
+from .objective import names_of
 from .recipe import Prepared
 from .sizing import Engine, Medians, Size, check_engine, engine_for, levels_of, paying_block, uncovered
 from .space import Space, draw, space_in, to_policies
@@ -46,12 +47,14 @@ def constraint(text: str) -> Constraint:
 class Choices:
     """How a search is done, and what is told of it.
 
-    ``medians``: of every trial, or of the ranked ones; ``trades``: of how many of the best trials they are written.
+    ``medians``: of every trial, or of the ranked ones; ``trades``: of how many of the best trials they are written;
+    ``stake``: what an objective over ``log_growth_bps`` puts on each trade.
     """
 
     engine: Engine = "auto"
     medians: Medians = "top"
     trades: int = 1
+    stake: float = 0.01
 
     def __post_init__(self) -> None:
         if not 1 <= self.trades <= FRONTIER:
@@ -76,7 +79,9 @@ class Plan:
     engine: Literal["tables", "bars"] = "bars"
     medians: Medians = "top"
     trades: int = 1
+    stake: float = 0.01
     paying: int = 1
+    stake: float = 0.01
 
     @property
     def pairs(self) -> int:
@@ -115,20 +120,20 @@ def plan(
             f"raise it with --max-pairs{fewer}"
         )
     check_engine(choices.engine, space, prepared.trading)
-    wanted = "median_return_bps" in (objective, *(each.column for each in constraints))
+    wanted = "median_return_bps" in {*names_of(objective), *(each.column for each in constraints)}
     medians = "all" if wanted else choices.medians
     longest = int((windows.last - windows.first)[ok].max())
     size = Size(alerts, longest, trials, medians == "all", levels_of(space, trials))
     engine, block = engine_for(choices.engine, size, memory, not uncovered(space, prepared.trading))
-    sized = block, memory, engine, medians, choices.trades, paying_block(engine, size)
-    return Plan(space, trials, seed, objective, constraints, alerts, *sized)
+    chosen = engine, medians, choices.trades, paying_block(engine, size), choices.stake
+    return Plan(space, trials, seed, objective, constraints, alerts, block, memory, *chosen)
 
 
 def planned(config: Mapping[str, Any], prepared: Prepared, memory: int, engine: Engine = "auto") -> Plan:
     """Return the plan of the search that a run's config describes; no limit but ``memory`` bytes is set."""
     asked, objective = config["search"], config["objective"]
     limits = tuple(_constraint(text) for text in config["constraints"])
-    choices = Choices(engine, config.get("medians", "all"), config.get("trades", 1))
+    choices = Choices(engine, config.get("medians", "all"), config.get("trades", 1), config.get("stake", 0.01))
     space, seed = space_in(asked["space"]), int(asked["seed"])
     return plan(space, asked["trials"], seed, objective, limits, prepared, memory, 2**62, choices)
 

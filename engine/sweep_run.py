@@ -23,6 +23,7 @@ from .holdout import hold_out
 from .judgement import Known, Tried, judge
 from .kept import about, all_trials, check_same, sound_blocks, telling
 from .luck import SAMPLE
+from .neighbours import settle
 from .policy import Policy
 from .progress import progress
 from .recipe import Prepared
@@ -60,6 +61,7 @@ def run_sweep(
             "constraints": [f"{c.column}{c.sign}{c.bound!r}" for c in work.constraints],
             "medians": work.medians,
             "trades": work.trades,
+            "stake": work.stake,
             "guards": asdict(asked),
         },
     )
@@ -103,6 +105,7 @@ def _searched(
             best.add(columns)
             landscape.add(drawn, sums)
     with prepared.clock.phase("ranking"):
+        settle(there, best)
         columns = best.columns(exact(there, to_policies(space, best.drawn())))
     judged = judge(s, there, best, tried(work), asked, store, config, known)
     policies = list(dict.fromkeys(best.policies()[: work.trades]))
