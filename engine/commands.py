@@ -1,11 +1,12 @@
 """The commands: each parses nothing, makes one call, and prints."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from ..io.errors import UsageError
-from .policy import parse_policy, policy_from_flags
+from .policy import Policy, parse_policy, policy_from_flags
 from .settings import Exports, Sources, Store, Trading, takes
 from .values import Duration, DurationRange, Interval, Range, Size
 
@@ -57,6 +58,12 @@ def baseline(
     return None
 
 
+def _named(policy: Policy, name: str | None) -> Policy:
+    if name is not None and policy.name not in (None, name):
+        raise UsageError(f"--policy-id is '{name}', but the policy calls itself '{policy.name}'; leave one out")
+    return policy if name is None else replace(policy, name=name)
+
+
 @takes(sources=Sources, trading=Trading, store=Store, exports=Exports)
 def strategy(
     *,
@@ -70,6 +77,7 @@ def strategy(
     ladder: str | None = None,
     tp_gap_fill: Literal["level", "open"] = "level",
     policy: str | None = None,
+    policy_id: str | None = None,
     multiples: list[float] | None = None,
     top: int = 10,
     min_calls: int = 1,
@@ -92,6 +100,7 @@ def strategy(
         ladder: Take profit in rungs, multiple@percent: 1.5@50%,2@30%.
         tp_gap_fill: Fill a target that a candle opens beyond at its level, or at that open.
         policy: The whole policy as JSON or as a file, instead of the flags above.
+        policy_id: What to call the policy in its trades (default: the start of its digest).
         multiples: Multiples of the entry price beside 2, 3, 4, 5 and 10 (default: 1.2 and 1.5).
         top: Callers to print.
         min_calls: Print only callers with at least this many alerts.
@@ -106,6 +115,7 @@ def strategy(
     if policy is not None and (any(flag is not None for flag in flags) or tp_gap_fill != "level"):
         raise UsageError("--policy holds the whole policy; leave --tp, --sl and the like out, or leave --policy out")
     chosen = parse_policy(policy) if policy is not None else policy_from_flags(*flags, tp_gap_fill)
+    chosen = _named(chosen, policy_id)
     targets = exports.targets(export_per_trade_parquet)
     exporting.check(targets)
     outcome = run_strategy(sources, trading, store, chosen, _multiples(multiples), tuple(sys.argv[1:]))
@@ -159,7 +169,7 @@ def sweep(
         breakeven: The multiple that moves the stop to the entry price.
         breakeven_offset: Where it moves, a fraction above the entry price.
         time_stop: Time after which what is left is sold: 5m:48h.
-        ladder: Rungs, range@percent: 1.5:3@50%,3:10@30%.
+        ladder: Rungs, range@percent: 1.5:3@50%,3:10@30%; drawn levels are sorted, equal ones parted by 0.01.
         trials: Policies to try.
         seed: Seed of the random numbers; trial i of a seed is always the same policy.
         objective: What makes a policy better.

@@ -377,7 +377,7 @@ def test_a_run_without_paths_has_no_guide(copy, tmp_path):
         ([FLAGS["per_alert"], "x", FLAGS["per_caller"], "data/../x"], "is named for two exports"),
         ([FLAGS["per_trade"], "x"], "unknown flag --export-per-trade-parquet"),
         (["--store-duckdb", "highwater.duckdb"], "would be called as the schema in it is"),
-        (["--store-duckdb"], "--store-duckdb needs a value: --store-duckdb PATH"),
+        (["--store-duckdb", "--store-duckdb"], "--store-duckdb is given twice"),
     ],
 )
 def test_a_target_is_refused_before_the_run(copy, words, message):
