@@ -177,7 +177,7 @@ def test_a_policy_can_be_called_by_a_name(folder):
 
     assert "policy           fixed-stop-5pct: SL -5%\n" in done.out
     assert {"fixed-stop-5pct"} == {
-        id for kind in ("trades", "fills") for id in read_artifact(found, kind)["policy_id"].to_pylist()
+        each for kind in ("trades", "fills") for each in read_artifact(found, kind)["policy_id"].to_pylist()
     }
     assert (0, "") == (again.code, again.err)
     assert "identical" in again.out
@@ -193,6 +193,7 @@ def test_a_policy_has_one_name(folder):
         done.code,
         done.err,
     )
+
 
 GOLDEN = {
     **{"sl": "0.7", "tp": [{"mult": "1.5", "frac_bps": 5000}, {"mult": "2.0", "frac_bps": 3000}]},
