@@ -234,6 +234,7 @@ def _terminable() -> Iterator[None]:
     """Turn SIGTERM into an exception, so that cleaning up happens; only the main thread may do so."""
 
     def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough; the next would cut the clean-up short
         raise _Terminated
 
     if threading.current_thread() is not threading.main_thread():

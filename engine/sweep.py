@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
+from ..io.account import tell
 from ..io.errors import LimitError, UsageError
 from .recipe import Prepared
 from .sizing import Engine, Medians, Size, check_engine, engine_for, levels_of, uncovered
@@ -142,7 +143,8 @@ def search(
     """
     medians = work.medians == "all"
     for first in range(0, work.trials, work.block):
-        before = first * work.alerts
+        before, last = first * work.alerts, min(first + work.block, work.trials) - 1
+        tell(doing=f"trials {first:,} to {last:,}")
         drawn = draw(work.space, work.seed, first, min(work.block, work.trials - first))
         sums = tally(there, to_policies(work.space, drawn), medians, lambda done: advance(before + done))  # noqa: B023
         for s in range(0, sums.size, PIECE):

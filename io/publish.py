@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .account import tell
 from .digest import ContentHash, config_digest
 from .durable import NewFile, disk_errors, make_folder, rename_new, sync_folder
 from .errors import HighwaterError, StoreError, UsageError
@@ -48,6 +49,7 @@ def stage(root: str | Path, run_type: str) -> Iterator["Stage"]:
     try:
         with disk_errors(doing, remedy):
             path.mkdir()
+        tell(stage=str(path))
         yield Stage(root, path, run_id, run_type, utc_text(now_ms))
     finally:  # what cannot be removed is left to the next sweep; the run is published, or has its own error
         shutil.rmtree(path, ignore_errors=True)

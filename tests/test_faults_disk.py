@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import small_market
+from highwater.engine import recipe
+from highwater.io import alerts
 from highwater.io.runs import find_run, list_runs, verify
 from small_market import Market, leftovers, program, run
 
@@ -80,8 +82,8 @@ def test_a_disk_that_does_not_confirm_the_run_is_told(tmp_path, monkeypatch):  #
 
 
 def test_a_file_size_limit_is_a_full_disk(tmp_path):  # F050
-    words = command(tmp_path)
-    done = program(words, tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000)))
+    words, plain = command(tmp_path), {"PYTHONDONTWRITEBYTECODE": "1"}  # Python 3.11 keeps half a .pyc
+    done = program(words, tmp_path, plain, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000)))
     out, err = done.communicate(timeout=60)
 
     assert (74, "", 1) == (done.returncode, out, err.count("\n"))
@@ -128,6 +130,28 @@ def test_a_clock_that_jumps_back_disturbs_nothing(tmp_path, monkeypatch):  # F06
     assert 2 == len({entry.run_id for entry in found})
     assert [[], []] == [verify(entry.path) for entry in found]
     assert min(ms for entry in found for ms in entry.manifest.timing_ms.values()) >= 0
+
+
+@pytest.mark.parametrize(
+    ("which", "room", "name"), [("candles", recipe, "read_candles"), ("alerts", alerts, "read_table")]
+)
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, which, room, name):  # F081
+    words, file = command(tmp_path), tmp_path / f"{which}.parquet"
+    usual = getattr(room, name)
+
+    def changed(*given):
+        found = usual(*given)
+        file.write_bytes(file.read_bytes() + b"x")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, name, changed)
+        done = run(*words)
+
+    assert (3, "") == (done.code, done.out)
+    assert f"{file} changed while it was being read; let nothing write to it, then repeat" in done.err
+    assert [] == leftovers(tmp_path / "runs")
+    assert [] == list(tmp_path.glob("runs/.slices/*.arrow"))
 
 
 def test_compiled_code_that_others_may_change_is_refused(tmp_path):  # F086
