@@ -149,6 +149,9 @@ def check_page(path: Path | None) -> None:
         raise UsageError(f"--html {path}: there is no directory {path.parent}")
 
 
+_POLICY = "default-src 'self'; style-src 'unsafe-inline'"  # what a browser may load and run for a page: nothing else
+
+
 def page(outcome: Any, most: int) -> str:
     """Return a page that needs no other file: what was done, the heat map, and the best cells."""
     from html import escape
@@ -167,7 +170,8 @@ def page(outcome: Any, most: int) -> str:
     )
     style = "body{font:14px system-ui,sans-serif;margin:2em}td,th{text-align:right;padding:2px 8px}"
     return (
-        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Surface {outcome.run_id}</title>'
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>Surface {outcome.run_id}</title>'
         f"<style>{style}</style>\n<pre>{escape(chr(10).join(map(plain, lines)))}</pre>\n{drawn}"
         f"<h2>Best of {work.grid.cells:,} cells, by {work.objective}</h2>\n<table>{table}</table>\n</html>\n"
     )
