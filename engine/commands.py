@@ -48,13 +48,13 @@ def baseline(
 
     exporting.check(exports.targets())
     outcome = run_baseline(sources, trading, store, _multiples(multiples), tuple(sys.argv[1:]))
-    exporting.say(outcome.path, exports.targets(), store.slice_folder, store.quiet)
     if store.json:
-        print(show.document(outcome, ["callers"]))
-        return None
-    show.head(outcome)
-    show.callers(outcome, top, min_calls)
-    show.foot(outcome)
+        show.as_json(outcome, ["callers"])
+    else:
+        show.head(outcome)
+        show.callers(outcome, top, min_calls)
+        show.foot(outcome)
+    exporting.say(outcome.path, exports.targets(), store.slice_folder, store.quiet)
     return None
 
 
@@ -119,16 +119,16 @@ def strategy(
     targets = exports.targets(export_per_trade_parquet)
     exporting.check(targets)
     outcome = run_strategy(sources, trading, store, chosen, _multiples(multiples), tuple(sys.argv[1:]))
-    exporting.say(outcome.path, targets, store.slice_folder, store.quiet)
     if store.json:
-        print(show.document(outcome, ["summary", "callers"]))
-        return None
-    show.head(outcome)
-    show.console().print(f"policy           {describe(chosen)}")
-    show.summary(outcome)
-    print()
-    show.callers(outcome, top, min_calls)
-    show.foot(outcome)
+        show.as_json(outcome, ["summary", "callers"])
+    else:
+        show.head(outcome)
+        show.console().print(f"policy           {describe(chosen)}")
+        show.summary(outcome)
+        print()
+        show.callers(outcome, top, min_calls)
+        show.foot(outcome)
+    exporting.say(outcome.path, targets, store.slice_folder, store.quiet)
     return None
 
 
@@ -211,7 +211,7 @@ def sweep(
         tuple(sys.argv[1:]),
     )
     if store.json:
-        print(show.document(outcome, ["frontier", "summary"]))
+        show.as_json(outcome, ["frontier", "summary"])
         return None
     show.head(outcome)
     show.console().print(f"search   {trials:,} trials, seed {seed}: {describe(space)}\n")

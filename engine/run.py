@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
-from ..io.errors import HighwaterError, LimitError
+from ..io.errors import AccessError, HighwaterError, LimitError, StoreError
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
 from . import heatmap
@@ -33,15 +33,22 @@ FILL_SEMANTICS = "FS-1"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A published run, and the tables a door shows of it."""
+    """A run that was published, or could not be, and the tables a door shows of it."""
 
     run_id: str
-    path: Path
+    saved: Path | HighwaterError
     prepared: Prepared
     config: Mapping[str, Any]
     tables: Mapping[str, pa.Table]
     landscape: tuple[str, str, np.ndarray] | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where the run lies. Raises what kept it from being saved: ask last, its numbers are there all the same."""
+        if isinstance(self.saved, HighwaterError):
+            raise self.saved
+        return self.saved
 
 
 def run_baseline(
@@ -221,7 +228,7 @@ def _publish(
     written: tuple[str, ...] = (),
     **execution: Any,
 ) -> Outcome:
-    """Write every table but those ``written`` before, and publish the run."""
+    """Write every table but those ``written`` before, and publish the run, unless the disk refuses it."""
     with prepared.clock.phase("write"):
         s.write("alerts", prepared.alerts)
         for kind, table in tables.items():
@@ -229,15 +236,18 @@ def _publish(
                 s.write(kind, table)
         s.write("errors", _errors(prepared, s.run_id))
         s.write_file("logs/run.log", "\n".join([*prepared.lines(), ""]).encode(), "log")
-    path = s.publish(
-        config=config,
-        command=command,
-        execution={"threads": store.threads or 0, "engine": "bars", **execution},
-        inputs=prepared.inputs,
-        counts={**prepared.batch.counts, **prepared.counts},
-        timing_ms=dict(prepared.clock.spent),
-    )
-    return Outcome(s.run_id, path, prepared, config, tables)
+    try:
+        saved = s.publish(
+            config=config,
+            command=command,
+            execution={"threads": store.threads or 0, "engine": "bars", **execution},
+            inputs=prepared.inputs,
+            counts={**prepared.batch.counts, **prepared.counts},
+            timing_ms=dict(prepared.clock.spent),
+        )
+    except (StoreError, AccessError) as error:
+        saved = error
+    return Outcome(s.run_id, saved, prepared, config, tables)
 
 
 def _errors(prepared: Prepared, run_id: str) -> pa.Table:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -97,7 +98,7 @@ def head(outcome: Outcome) -> None:
 
 
 def foot(outcome: Outcome) -> None:
-    """Print where the run lies and where its slice came from."""
+    """Print where the run lies and where its slice came from; raises what kept it from being saved."""
     out, clock = console(), outcome.prepared.clock.spent
     found = "found again" if outcome.prepared.reused else "cut"
     work = ", ".join(f"{name} {ms / 1000:.2f}s" for name, ms in clock.items())
@@ -215,12 +216,18 @@ def map_of(outcome: Outcome) -> None:
     out.print(heatmap.terminal(means, edges[x], edges[y], x, y, "Mean return per trade", "bps"))
 
 
+def as_json(outcome: Outcome, tables: Sequence[str]) -> Path:
+    """Print the ``document`` of a run and return where it lies; raises what kept it from being saved."""
+    print(document(outcome, tables))
+    return outcome.path
+
+
 def document(outcome: Outcome, tables: Sequence[str], most: int = 50) -> str:
     """Return one JSON document: the run, its config, and the first rows of ``tables``; null for undefined."""
     prepared = outcome.prepared
     found = {
         "run_id": outcome.run_id,
-        "path": str(outcome.path),
+        "path": str(outcome.saved) if isinstance(outcome.saved, Path) else None,
         "config": outcome.config,
         "counts": {**prepared.batch.counts, **prepared.counts},
         **{name: rows_of(outcome.tables[name].slice(0, most)) for name in tables},

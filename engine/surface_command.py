@@ -76,19 +76,19 @@ def surface(
         lambda prepared: plan(grid, prepared, objective, medians, by, mem, max_cells),
         tuple(sys.argv[1:]),
     )
+    if store.json:
+        show.as_json(outcome, ["frontier", "summary"])
+    else:
+        show.head(outcome)
+        best(outcome, top)
+        show.summary(outcome)
+        show.map_of(outcome)
+        show.foot(outcome)
     if html is not None:
         from ..io.durable import disk_errors
 
         with disk_errors(f"writing {html}", f"run {outcome.run_id} is saved; name another file"):
             html.write_text(page(outcome, 20), encoding="utf-8")
-    if store.json:
-        print(show.document(outcome, ["frontier", "summary"]))
-        return None
-    show.head(outcome)
-    best(outcome, top)
-    show.summary(outcome)
-    show.map_of(outcome)
-    show.foot(outcome)
     return None
 
 

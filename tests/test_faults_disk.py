@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 import re
 import resource
@@ -68,6 +69,41 @@ def test_what_the_disk_refuses_leaves_no_run_and_a_second_try_succeeds(
     assert 1 == done.err.count("\n")
     assert [] == leftovers(tmp_path / "runs")
     assert 0 == run(*command(tmp_path)).code
+
+
+KEY_NUMBERS = {
+    "baseline": ([], "truth/paths.parquet", ["Callers, by the median"]),
+    "strategy": (["--tp", "2", "--sl", "0.7"], "policy/trades.parquet", ["mean return", "verdict"]),
+    "sweep": (["--trials", "40"], "policy/trades.parquet", ["Best of 40 trials", "mean return", "winner"]),
+    "sweep of many trials": (["--trials", "40"], "results/trials.parquet", ["Best of 40 trials", "mean return"]),
+    "surface": (["--tp", "1.1:3:0.1", "--sl", "0.7"], "results/surface.parquet", ["Best of 20 cells", "mean return"]),
+}
+
+
+@pytest.mark.parametrize("name", KEY_NUMBERS)
+def test_what_was_found_is_printed_even_where_the_disk_is_full(tmp_path, monkeypatch, name):  # F048
+    words, place, said = KEY_NUMBERS[name]
+    words = [name.split()[0], *command(tmp_path)[1:], *words]
+    sound = run(*words)
+    numbers = sound.out.partition("\nslice ")[0]
+    with monkeypatch.context() as full:
+        refusing(full, "write", place, errno.ENOSPC)
+        done, document = run(*words), run(*words, "--json")
+
+    assert (0, 74, 74) == (sound.code, done.code, document.code)
+    assert [] == [text for text in said if text not in done.out]
+    assert untimed(numbers) == untimed(done.out.partition("\nslice ")[0])
+    assert json.loads(document.out)["path"] is None
+    for err in (done.err, document.err):
+        assert 1 == err.count("\n")
+        assert f"{DISK_FULL} {place} (after " in err
+        assert "is not saved; put that right and repeat" in err
+    assert 1 == len(list_runs(tmp_path / "runs"))
+    assert [] == list((tmp_path / "runs" / ".staging").iterdir())
+
+
+def untimed(text):
+    return [line for line in text.splitlines() if " s, " not in line and not line.endswith(" s")]
 
 
 def test_a_disk_that_does_not_confirm_the_run_is_told(tmp_path, monkeypatch):  # F052
