@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from .durable import NewFile, disk_errors, make_folder, open_plain, rename_new, sync_folder
 from .errors import DataError, HighwaterError, IntegrityError, MissingError, UsageError
-from .exports import NEW, placed, sweep_drafts
+from .exports import NEW, placed, sweep
 from .housekeeping import files_of, remove
 from .manifest import MARKERS
 from .names import plain_path
@@ -47,7 +47,7 @@ def archive(root: Path, month: str, runs: list[RunEntry], folder: Path) -> Path:
     The archive is read back and compared with the manifests before any original goes. It takes a free name: a month
     that got runs since has a second archive, ``<month>-2.tar.zst``.
     """
-    sweep_drafts(folder)
+    sweep(folder)
     names = (f"{month}{f'-{i}' if i > 1 else ''}.tar.zst" for i in range(1, 10_000))
     path = folder / next(name for name in names if not os.path.lexists(folder / name))
     wanted = {f"{month}/{run.path.name}/{name}": digest for run in runs for name, digest in _digests(run.path)}

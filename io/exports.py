@@ -66,7 +66,7 @@ def placed(path: Path, remedy: str) -> Iterator[Path]:
     with disk_errors(f"writing {path}", remedy):
         make_folder(path.parent)
         prefix = f".{safe_name(path.name)}."
-        sweep_drafts(path.parent, prefix)
+        sweep(path.parent, prefix)
         draft, lock = _claim(path.parent, prefix)
     try:
         yield draft
@@ -97,7 +97,7 @@ def _claim(parent: Path, prefix: str) -> tuple[Path, int]:
 def drafts(folder: Path) -> list[Path]:
     """Return the drafts that dead processes left in a directory."""
     found = []
-    for path in _drafts(folder, ""):
+    for path in _drafts(folder, "."):
         with contextlib.suppress(OSError):
             lock = _lock(path)
             if lock is not None:
@@ -106,7 +106,7 @@ def drafts(folder: Path) -> list[Path]:
     return found
 
 
-def sweep_drafts(folder: Path, prefix: str = "") -> None:
+def sweep(folder: Path, prefix: str = ".") -> None:
     """Remove the drafts whose lock nobody holds: their process is dead; with ``prefix`` those of one export."""
     for draft in _drafts(folder, prefix):
         with contextlib.suppress(OSError):

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from .durable import disk_errors, make_folder, sync_folder
 from .errors import UsageError
-from .exports import drafts, sweep_drafts
+from .exports import drafts
+from .exports import sweep as sweep_drafts
 from .manifest import FAILED, MARKERS, Manifest
 from .publish import STAGING, sweep
 from .runs import RunEntry, list_runs
