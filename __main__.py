@@ -7,9 +7,11 @@ import sys
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    from .engine.watch import watch
+    code = None
+    if not {"-h", "--help", "-v", "--version"} & set(sys.argv):
+        from .engine.watch import watch
 
-    code = watch()
+        code = watch()
     if code is None:
         from .engine.cli import main as run
 
