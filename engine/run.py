@@ -229,14 +229,14 @@ def _publish(
     **execution: Any,
 ) -> Outcome:
     """Write every table but those ``written`` before, and publish the run, unless the disk refuses it."""
-    with prepared.clock.phase("write"):
-        s.write("alerts", prepared.alerts)
-        for kind, table in tables.items():
-            if kind not in written:
-                s.write(kind, table)
-        s.write("errors", _errors(prepared, s.run_id))
-        s.write_file("logs/run.log", "\n".join([*prepared.lines(), ""]).encode(), "log")
     try:
+        with prepared.clock.phase("write"):
+            s.write("alerts", prepared.alerts)
+            for kind, table in tables.items():
+                if kind not in written:
+                    s.write(kind, table)
+            s.write("errors", _errors(prepared, s.run_id))
+            s.write_file("logs/run.log", "\n".join([*prepared.lines(), ""]).encode(), "log")
         saved = s.publish(
             config=config,
             command=command,
