@@ -50,7 +50,12 @@ TREE = {
         "path": catalog_commands.path,
     },
     "config": {"show": config_command.config_show},
-    "backtest": {"catalog-sync": catalog_commands.sync, "catalog-query": catalog_commands.query},
+    "backtest": {
+        "path-only": commands.baseline,
+        "policy": commands.strategy,
+        "catalog-sync": catalog_commands.sync,
+        "catalog-query": catalog_commands.query,
+    },
     "demo": commands.demo,
     "bench": bench_command.bench,
     "optimizer": commands.sweep,

@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..io.errors import UsageError
 from .guards import Guards
-from .policy import parse_policy, policy_from_flags
+from .policy import Policy, parse_policy, policy_from_flags
 from .settings import MEMORY, Exports, Sources, Store, Trading, takes
 from .unseal_command import sweep_unseal
 from .values import Duration, DurationRange, Interval, Range, Share, Size
@@ -52,14 +52,20 @@ def baseline(
     exporting.check(exports.targets())
     more = _multiples(multiples)
     outcome = run_baseline(prepare(sources, trading, store), store, more, tuple(sys.argv[1:]))
-    exporting.say(outcome.path, exports.targets(), store.slice_folder, store.quiet)
     if store.json:
-        print(show.document(outcome, ["callers"]))
-        return None
-    show.head(outcome)
-    show.callers(outcome, top, min_calls)
-    show.foot(outcome)
+        show.as_json(outcome, ["callers"])
+    else:
+        show.head(outcome)
+        show.callers(outcome, top, min_calls)
+        show.foot(outcome)
+    exporting.say(outcome.path, exports.targets(), store.slice_folder, store.quiet)
     return None
+
+
+def _named(policy: Policy, name: str | None) -> Policy:
+    if name is not None and policy.name not in (None, name):
+        raise UsageError(f"--policy-id is '{name}', but the policy calls itself '{policy.name}'; leave one out")
+    return policy if name is None else replace(policy, name=name)
 
 
 @takes(sources=Sources, trading=Trading, store=Store, exports=Exports)
@@ -75,6 +81,7 @@ def strategy(
     ladder: str | None = None,
     tp_gap_fill: Literal["level", "open"] = "level",
     policy: str | None = None,
+    policy_id: str | None = None,
     multiples: list[float] | None = None,
     top: int = 10,
     min_calls: int = 1,
@@ -97,6 +104,7 @@ def strategy(
         ladder: Take profit in rungs, multiple@percent: 1.5@50%,2@30%.
         tp_gap_fill: Fill a target that a candle opens beyond at its level, or at that open.
         policy: The whole policy as JSON or as a file, instead of the flags above.
+        policy_id: What to call the policy in its trades (default: the start of its digest).
         multiples: Multiples of the entry price beside 2, 3, 4, 5 and 10 (default: 1.2 and 1.5).
         top: Callers to print.
         min_calls: Print only callers with at least this many alerts.
@@ -112,20 +120,21 @@ def strategy(
     if policy is not None and (any(flag is not None for flag in flags) or tp_gap_fill != "level"):
         raise UsageError("--policy holds the whole policy; leave --tp, --sl and the like out, or leave --policy out")
     chosen = parse_policy(policy) if policy is not None else policy_from_flags(*flags, tp_gap_fill)
+    chosen = _named(chosen, policy_id)
     targets = exports.targets(export_per_trade_parquet)
     exporting.check(targets)
     more = _multiples(multiples)
     outcome = run_strategy(prepare(sources, trading, store), store, chosen, more, tuple(sys.argv[1:]))
-    exporting.say(outcome.path, targets, store.slice_folder, store.quiet)
     if store.json:
-        print(show.document(outcome, ["summary", "callers"]))
-        return None
-    show.head(outcome)
-    show.console().print(f"policy           {describe(chosen)}")
-    show.summary(outcome)
-    print()
-    show.callers(outcome, top, min_calls)
-    show.foot(outcome)
+        show.as_json(outcome, ["summary", "callers"])
+    else:
+        show.head(outcome)
+        show.console().print(f"policy           {describe(chosen)}")
+        show.summary(outcome)
+        print()
+        show.callers(outcome, top, min_calls)
+        show.foot(outcome)
+    exporting.say(outcome.path, targets, store.slice_folder, store.quiet)
     return None
 
 
@@ -153,7 +162,7 @@ def _searched(outcome: "Outcome", store: Store, top: int) -> int | None:
     from .space import describe
 
     if store.json:
-        print(show.document(outcome, ["frontier", "summary"]))
+        show.as_json(outcome, ["frontier", "summary"])
         return None
     work = outcome.notes["work"]
     show.head(outcome)
@@ -206,7 +215,7 @@ def sweep(
         breakeven: The multiple that moves the stop to the entry price.
         breakeven_offset: Where it moves, a fraction above the entry price.
         time_stop: Time after which what is left is sold: 5m:48h.
-        ladder: Rungs, range@percent: 1.5:3@50%,3:10@30%.
+        ladder: Rungs, range@percent: 1.5:3@50%,3:10@30%; drawn levels are sorted, equal ones parted by 0.01.
         trials: Policies to try.
         seed: Seed of the random numbers; trial i of a seed is always the same policy.
         objective: What makes a policy better: a column of trials.parquet, expectancy_r, or of the hundred best by mean

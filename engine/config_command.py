@@ -33,7 +33,7 @@ def _settings() -> dict[str, Parameter]:
 def _origin(each: Parameter, place: str | None) -> str:
     """Return where a value came from, given the place the shell read it at."""
     variable = "HIGHWATER_" + each.flag[2:].replace("-", "_").upper()
-    if place in (None, each.flag):
+    if place in (None, *each.flags):
         return "flag" if place else "default"
     return f"environment {variable}" if place == variable else f"file {str(place).rpartition(': ')[0]}"
 

@@ -21,7 +21,7 @@ _RUNS = Path("runs")
 def runs_gc(
     *, runs: Path = _RUNS, older_than: Duration = 30 * DAY, drop: list[str] | None = None, dry_run: bool = False
 ) -> int | None:
-    """Remove what is left of broken work: stages of dead processes, half-removed runs, and what failed or stopped.
+    """Remove what is left of broken work: drafts of dead processes, half-removed runs, and what failed or stopped.
 
     Interrupted searches that are not removed are named, with the command that goes on with each.
 
@@ -86,7 +86,7 @@ def runs_archive(*, before: Month, runs: Path = _RUNS, to: Path | None = None, d
         to: Directory that takes the archives (default: archive in the runs directory).
         dry_run: Check the runs and say what would be archived, and move nothing.
     """
-    from ..io.housekeeping import archive, months
+    from ..io.archives import archive, months
 
     found = months(runs, before)
     for month, entries in found.items():
@@ -106,7 +106,7 @@ def runs_restore(file: Path, *, runs: Path = _RUNS) -> int | None:
         file: The .tar.zst file.
         runs: Directory of runs.
     """
-    from ..io.housekeeping import restore
+    from ..io.archives import restore
 
     back, there = restore(runs, file)
     for path in back:

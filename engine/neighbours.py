@@ -37,7 +37,7 @@ def settle(there: Ground, best: Frontier) -> None:
         more[PLATEAU] = around(there, best.work.space, drawn)[0] / there.fits.size / 100
     if GROWTH in wanted:
         ret_q = returns(there, to_policies(best.work.space, drawn))
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             more[GROWTH] = np.log1p(best.work.stake * np.maximum(ret_q / 1e6, -1.0)).mean(axis=1) * 1e4
     if more:
         best.rank_again(more)

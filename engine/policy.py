@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,8 +33,8 @@ class Policy:
     """Exit rules, None where unset; multiples of the entry price unless said otherwise.
 
     ``trail_pct`` and ``be_offset`` are fractions. A trailing stop without ``trail_activate`` is active from the
-    entry on, a breakeven stop without ``be_offset`` lies at the entry price. Raises UsageError for any value
-    outside its limits.
+    entry on, a breakeven stop without ``be_offset`` lies at the entry price. ``name`` is what the user calls them.
+    Raises UsageError for any value outside its limits.
     """
 
     sl: float | None = None
@@ -45,8 +45,11 @@ class Policy:
     be_offset: float | None = None
     time_ms: int | None = None
     tp_gap_fill: GapFill = "level"
+    name: str | None = None
 
     def __post_init__(self) -> None:
+        if self.name is not None and not (self.name.strip() and self.name.isprintable()):
+            raise UsageError(f"policy_id is {self.name!r:.60}; it must be a printable name, such as fixed-stop-5pct")
         for name in ("sl", "trail_pct", "trail_activate", "be_trigger", "be_offset"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, float(value) + 0.0)
@@ -73,18 +76,22 @@ class Policy:
             form["time_ms"] = self.time_ms
         if self.tp_gap_fill != "level":
             form["tp_gap_fill"] = self.tp_gap_fill
+        if self.name is not None:
+            form["policy_id"] = self.name
         return form
 
     @property
     def policy_id(self) -> str:
-        """The first 12 hex digits of the sha256 of the canonical JSON: equal rules, equal id."""
+        """Its name, or the first 12 hex digits of the sha256 of the canonical JSON: equal rules, equal id."""
         import rfc8785
 
+        if self.name is not None:
+            return self.name
         return hashlib.sha256(rfc8785.dumps(self.canonical())).hexdigest()[:12]
 
 
 def describe(policy: Policy) -> str:
-    """Return one short line: "TP 2x, SL -30%, trail 25% from 1.5x, 24h"."""
+    """Return one short line: "TP 2x, SL -30%, trail 25% from 1.5x, 24h", behind the name where there is one."""
     parts = []
     for rung in policy.tp:
         share = "" if rung.frac_bps == WHOLE else f"{short(rung.frac_bps / 100)}% at "
@@ -98,7 +105,8 @@ def describe(policy: Policy) -> str:
         parts.append(f"breakeven{offset} from {short(policy.be_trigger)}x")
     if policy.time_ms is not None:
         parts.append(show_duration(policy.time_ms))
-    return ", ".join(parts) or "hold to the horizon"
+    name = "" if policy.name is None else f"{policy.name}: "
+    return name + (", ".join(parts) or "hold to the horizon")
 
 
 def policy_from_flags(
@@ -124,8 +132,8 @@ def policy_from_flags(
 def parse_policy(value: str | Mapping[str, Any], place: str = "--policy") -> Policy:
     """Return the policy of a mapping, of JSON text, or of a .json, .yaml or .toml file.
 
-    ``kind`` is exits (the default), fixed_stop, time_stop, trailing_stop, ladder or combo; keys may be written
-    snake_case or camelCase. Raises UsageError naming ``place``.
+    ``kind`` is exits (the default), fixed_stop, time_stop, trailing_stop, ladder or combo; ``policy_id`` names it; keys
+    may be written snake_case or camelCase. Raises UsageError naming ``place``.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -137,9 +145,12 @@ def parse_policy(value: str | Mapping[str, Any], place: str = "--policy") -> Pol
     if not isinstance(kind, str) or kind not in _KINDS:
         raise UsageError(f"{place}: kind is {kind!r}; it must be one of {', '.join(_KINDS)}")
     read, keys = _KINDS[kind]
+    name = form.pop("policy_id", None)
     check_keys(form, keys, f"{place}: {kind}")
     try:
-        return read(form, place)
+        if name is not None and not isinstance(name, str):
+            raise UsageError(f"policy_id is {name!r:.60}; it must be text")
+        return replace(read(form, place), name=name)
     except UsageError as error:
         raise error if str(error).startswith(place) else UsageError(f"{place}: {error}") from None
 

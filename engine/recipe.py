@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..io.account import tell
 from ..io.alerts import AlertBatch, AlertFilter, read_alerts
 from ..io.candle_rows import candle_files
 from ..io.candles import read_candles
 from ..io.columns import bar_name
 from ..io.errors import DataError
-from ..io.files import describe
+from ..io.files import describe, unchanged
 from ..io.manifest import Input
 from ..io.slices import Slice, Spans, build, find, fingerprint
 from ..kernels import arrays
@@ -46,6 +47,7 @@ class Clock:
     def phase(self, name: str) -> Iterator[None]:
         """Add the time inside to ``name``."""
         began = time.perf_counter()
+        tell(doing=name)
         try:
             yield
         finally:
@@ -207,11 +209,12 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
         "chain": sources.chain,
         **{name: getattr(sources.candle_options, name) for name in _SHAPING},
     }
-    digests = tuple(describe(path).sha256 for path in candle_files(sources.candles))
-    mark = fingerprint(digests, spans, options)
-    if store.cache and (held := find(store.slice_folder, mark)):
-        return held, True
-    read = read_candles(sources.candles, set(spans.tokens), sources.candle_options)
+    files = tuple(candle_files(sources.candles))
+    with unchanged(files):  # or a slice would be kept under the fingerprint of other candles
+        mark = fingerprint(tuple(describe(path).sha256 for path in files), spans, options)
+        if store.cache and (held := find(store.slice_folder, mark)):
+            return held, True
+        read = read_candles(sources.candles, set(spans.tokens), sources.candle_options)
     return build(store.slice_folder, read, _spans(batch.table, trading, read.interval_ms), mark), False
 
 

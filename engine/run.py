@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
+from ..io.errors import AccessError, HighwaterError, StoreError
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
 from .baseline import Measured, path_metrics
@@ -26,10 +27,13 @@ from .strategy import summary_columns, trade_columns, with_tail_capture
 
 @dataclass(frozen=True)
 class Outcome:
-    """A published run, and the tables a door shows of it; ``cached``: an earlier run measured its paths."""
+    """A run that was published, or could not be, and the tables a door shows of it.
+
+    ``cached``: an earlier run measured its paths.
+    """
 
     run_id: str
-    path: Path
+    saved: Path | HighwaterError
     prepared: Prepared
     config: Mapping[str, Any]
     tables: Mapping[str, pa.Table]
@@ -37,6 +41,13 @@ class Outcome:
     landscape: tuple[str, str, np.ndarray] | None = None
     judged: Judgement | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where the run lies. Raises what kept it from being saved: ask last, its numbers are there all the same."""
+        if isinstance(self.saved, HighwaterError):
+            raise self.saved
+        return self.saved
 
 
 def run_baseline(prepared: Prepared, store: Store, multiples: tuple[float, ...], command: tuple[str, ...]) -> Outcome:
@@ -132,25 +143,28 @@ def publish(
     facts: Mapping[str, Any] = MappingProxyType({}),
     **execution: Any,
 ) -> Outcome:
-    """Write the alerts, their path metrics and every table but those ``written`` before, and publish the run."""
+    """Write all but the tables ``written`` before, and publish the run, unless the disk refuses it."""
     tables = {"paths": schemas.with_run(paths.table, s.run_id), **tables}
-    with prepared.clock.phase("write"):
-        s.write("alerts", prepared.alerts)
-        for kind, table in tables.items():
-            if kind not in written:
-                s.write(kind, table)
-        s.write("errors", _errors(prepared, s.run_id))
-        s.write_file("logs/run.log", "\n".join([*prepared.lines(), ""]).encode(), "log")
-    path = s.publish(
-        config=config,
-        command=command,
-        **facts,
-        execution={"threads": store.threads or 0, "engine": "bars", "paths_cached": paths.cached, **execution},
-        inputs=prepared.inputs,
-        counts={**prepared.batch.counts, **prepared.counts},
-        timing_ms=dict(prepared.clock.spent),
-    )
-    return Outcome(s.run_id, path, prepared, config, tables, paths.cached)
+    try:
+        with prepared.clock.phase("write"):
+            s.write("alerts", prepared.alerts)
+            for kind, table in tables.items():
+                if kind not in written:
+                    s.write(kind, table)
+            s.write("errors", _errors(prepared, s.run_id))
+            s.write_file("logs/run.log", "\n".join([*prepared.lines(), ""]).encode(), "log")
+        saved = s.publish(
+            config=config,
+            command=command,
+            **facts,
+            execution={"threads": store.threads or 0, "engine": "bars", "paths_cached": paths.cached, **execution},
+            inputs=prepared.inputs,
+            counts={**prepared.batch.counts, **prepared.counts},
+            timing_ms=dict(prepared.clock.spent),
+        )
+    except (StoreError, AccessError) as error:
+        saved = error
+    return Outcome(s.run_id, saved, prepared, config, tables, paths.cached)
 
 
 def _errors(prepared: Prepared, run_id: str) -> pa.Table:

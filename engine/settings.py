@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
-from .values import Duration, Instant, Interval, Size, show_instant
+from .values import Duration, Instant, Interval, Size, Spelling, show_instant
 
 if TYPE_CHECKING:
     from ..io.candles import CandleOptions
@@ -50,7 +50,7 @@ class Sources:
         max_decoded: Refuse candle files that decode to more than this.
     """
 
-    alerts: Path
+    alerts: Annotated[Path, Spelling(("--duckdb", "--calls-from-duckdb"))]
     candles: Path
     from_: Instant | None = None
     to: Instant | None = None
@@ -173,7 +173,7 @@ class Exports:
         export_per_caller_parquet: Write the path metrics of each caller into this directory.
     """
 
-    store_duckdb: Path | None = None
+    store_duckdb: Annotated[Path, Spelling(bare="results/store.duckdb")] | None = None
     export_baseline_parquet: Path | None = None
     export_per_alert_parquet: Path | None = None
     export_per_caller_parquet: Path | None = None

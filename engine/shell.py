@@ -94,25 +94,25 @@ def _bind(
 
     Nothing is required beside a parameter named in ``alone``.
     """
-    own = {each.flag: each for each in params if each.is_flag}
+    own = {flag: each for each in params if each.is_flag for flag in each.flags}
     shell = {each.flag: each for each in (Parameter.of_shell("config", str), Parameter.of_shell("debug", bool))}
-    words, given = _read(argv, shell | own, path)
-    typed = {each.name: (each.flag, given[each.flag]) for each in own.values() if each.flag in given}
-    file = "" if "--config" in own else given.get("--config") or os.environ.get("HIGHWATER_CONFIG", "")
-    texts = _from_file(file, own) | _from_environment(own) | typed
+    known = {each.name: each for each in params}
+    words, typed = _read(argv, shell | own, path)
+    file = "" if "config" in known else typed.get("config", ("", ""))[1] or os.environ.get("HIGHWATER_CONFIG", "")
+    texts = _from_file(file, own) | _from_environment(own)
+    texts |= {name: found for name, found in typed.items() if name in known}
     texts |= _place_words([each for each in params if not each.is_flag], words, path)
     missing = [each.label for each in params if each.required and each.name not in texts]
     if missing and not any(name in alone for name in texts):
         raise UsageError(f"missing {', '.join(missing)}; see {path} --help")
-    known = {each.name: each for each in params}
     bound = {name: convert(known[name].annotation, text, place) for name, (place, text) in texts.items()}
     return bound, {name: place for name, (place, _) in texts.items()}
 
 
-def _read(argv: list[str], flags: dict[str, Parameter], path: str) -> tuple[list[str], dict[str, Any]]:
-    """Return the positional words, and the text of each flag (texts for a list)."""
+def _read(argv: list[str], flags: dict[str, Parameter], path: str) -> tuple[list[str], dict[str, tuple[str, Any]]]:
+    """Return the positional words, and by parameter the flag as it was spelt and its text (texts for a list)."""
     words: list[str] = []
-    given: dict[str, Any] = {}
+    given: dict[str, tuple[str, Any]] = {}
     rest = list(argv)
     while rest:
         token = rest.pop(0)
@@ -122,19 +122,20 @@ def _read(argv: list[str], flags: dict[str, Parameter], path: str) -> tuple[list
             words.append(token)
             continue
         name, equals, text = token.partition("=")
-        param, negated = _find(name, flags, path)
+        flag, param, negated = _find(name, flags, path)
         if param.is_switch and equals:
             raise UsageError(f"{name} takes no value; use {param.flag} or {param.negation}")
         if param.is_switch:
             text = "false" if negated else "true"
         if is_list(param.annotation):
-            texts = given.setdefault(param.flag, [])
+            texts = given.setdefault(param.name, (flag, []))[1]
             for each in [text] if equals else _take(rest, param, len(rest)):
                 texts += _split(each)
-        elif param.flag in given:
-            raise UsageError(f"{param.flag} is given twice")
+        elif param.name in given:
+            before = given[param.name][0]
+            raise UsageError(f"{flag} is given twice" + (f", first as {before}" if before != flag else ""))
         else:
-            given[param.flag] = text if equals or param.is_switch else _take(rest, param, 1)[0]
+            given[param.name] = flag, text if equals or param.is_switch else _take(rest, param, 1)[0]
     return words, given
 
 
@@ -143,8 +144,10 @@ def _is_value(token: str) -> bool:
 
 
 def _take(rest: list[str], param: Parameter, most: int) -> list[str]:
-    """Remove and return the values that follow a flag, up to the next flag."""
+    """Remove and return the values that follow a flag, up to the next flag; what it means without, if it may be."""
     count = next((i for i, token in enumerate(rest[:most]) if not _is_value(token)), min(most, len(rest)))
+    if not count and param.spelling.bare is not None:
+        return [param.spelling.bare]
     if not count:
         raise UsageError(f"{param.flag} needs a value: {param.flag} {param.kind.name}")
     taken = rest[:count]
@@ -152,14 +155,14 @@ def _take(rest: list[str], param: Parameter, most: int) -> list[str]:
     return taken
 
 
-def _find(name: str, flags: dict[str, Parameter], path: str) -> tuple[Parameter, bool]:
-    """Return the parameter a flag names, and whether it was named as its negation."""
+def _find(name: str, flags: dict[str, Parameter], path: str) -> tuple[str, Parameter, bool]:
+    """Return a flag as it is spelt, the parameter it names, and whether it was named as its negation."""
     flag = "--" + name.lstrip("-").replace("_", "-") if name.startswith("--") else name
     if flag in flags:
-        return flags[flag], False
+        return flag, flags[flag], False
     negations = {each.negation: each for each in flags.values() if each.is_switch}
     if flag in negations:
-        return negations[flag], True
+        return negations[flag].flag, negations[flag], True
     near = nearest(flag.lstrip("-"), [each[2:] for each in (*flags, *negations, "--help", "--version")], "--")
     raise UsageError(f"unknown flag {name}{near or f'; see {path} --help'}")
 
@@ -183,7 +186,7 @@ def _place_words(params: list[Parameter], words: list[str], path: str) -> dict[s
 
 def _from_environment(flags: dict[str, Parameter]) -> dict[str, tuple[str, Any]]:
     found: dict[str, tuple[str, Any]] = {}
-    for each in flags.values():
+    for each in {each.name: each for each in flags.values()}.values():
         variable = "HIGHWATER_" + each.flag[2:].replace("-", "_").upper()
         if text := os.environ.get(variable):
             found[each.name] = (variable, _split(text) if is_list(each.annotation) else text)
@@ -197,10 +200,15 @@ def _from_file(path: str, flags: dict[str, Parameter]) -> dict[str, tuple[str, A
     keys = {key: key.replace("_", "-") for key in config}
     check_keys({keys[key]: key for key in config}, [flag[2:] for flag in flags], path)
     found: dict[str, tuple[str, Any]] = {}
+    seen: list[str] = []
     for key, value in config.items():
         param, place = flags["--" + keys[key]], f"{path}: {key}"
         if param.name in found:
-            raise UsageError(f"{place} is given twice, with a hyphen and with an underscore")
+            other = "with a hyphen and with an underscore" if keys[key] in seen else f"it is {param.flag[2:]} too"
+            raise UsageError(f"{place} is given twice, {other}")
+        seen.append(keys[key])
+        if isinstance(value, bool) and param.spelling.bare is not None:
+            value = param.spelling.bare if value else None
         if isinstance(value, list):
             found[param.name] = (place, [_text(each, param, place) for each in value])
         elif value is not None:
@@ -237,6 +245,7 @@ def _terminable() -> Iterator[None]:
     """Turn SIGTERM into an exception, so that cleaning up happens; only the main thread may do so."""
 
     def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough; the next would cut the clean-up short
         raise _Terminated
 
     if threading.current_thread() is not threading.main_thread():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from .values import Kind, inner, is_list, kind_of, show
+from .values import Kind, Spelling, inner, is_list, kind_of, show, spelling_of
 
 _WIDTH = 80
 _SHELL = {
@@ -36,6 +36,11 @@ class Parameter:
         return "--" + self.name.rstrip("_").replace("_", "-")
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """Every way to write the flag, its own first."""
+        return self.flag, *self.spelling.others
+
+    @property
     def negation(self) -> str:
         """The flag that switches it off: ``--no-cache``."""
         return "--no-" + self.flag[2:]
@@ -59,6 +64,11 @@ class Parameter:
     def kind(self) -> Kind:
         """How one of its values is written."""
         return kind_of(self.annotation)
+
+    @property
+    def spelling(self) -> Spelling:
+        """How else the flag may be written."""
+        return spelling_of(self.annotation)
 
 
 def parameters(function: Callable[..., Any]) -> list[Parameter]:
@@ -111,14 +121,20 @@ def _word(each: Parameter) -> str:
 def _flag(each: Parameter) -> str:
     if each.is_switch:
         return each.negation if each.default is True else each.flag
+    if each.spelling.bare is not None:
+        return f"{each.flag} [{each.kind.name}]"
     return f"{each.flag} {each.kind.name}{'...' * is_list(each.annotation)}"
 
 
 def _about(each: Parameter, text: str) -> str:
+    if each.spelling.bare is not None:
+        text = f"{text} Without a value: {each.spelling.bare}."
+    if each.spelling.others:
+        text = f"{text} Also {', '.join(each.spelling.others)}."
     if each.required:
         return f"{text} Required.".strip()
     default = "" if each.is_switch else show(each.annotation, each.default)
-    return f"{text} Default {default}.".strip() if default else text
+    return (f"{text} Default {default}." if default else text).strip()
 
 
 def _table(rows: dict[str, str]) -> list[str]:

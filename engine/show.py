@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -97,7 +98,7 @@ def head(outcome: Outcome) -> None:
 
 
 def foot(outcome: Outcome) -> None:
-    """Print where the run lies, and where its slice and its path metrics came from."""
+    """Print where the run lies, and where its slice and paths came from; raises what kept it from being saved."""
     out, clock = console(), outcome.prepared.clock.spent
     piece = "found again" if outcome.prepared.reused else "cut"
     paths = "from cache" if outcome.cached else "measured"
@@ -225,12 +226,18 @@ def map_of(outcome: Outcome) -> None:
     out.print(heatmap.terminal(means, edges[x], edges[y], x, y, "Mean return per trade", "bps"))
 
 
+def as_json(outcome: Outcome, tables: Sequence[str]) -> Path:
+    """Print the ``document`` of a run and return where it lies; raises what kept it from being saved."""
+    print(document(outcome, tables))
+    return outcome.path
+
+
 def document(outcome: Outcome, tables: Sequence[str], most: int = 50) -> str:
     """Return one JSON document: the run, its config, and the first rows of ``tables``; null for undefined."""
     prepared = outcome.prepared
     found = {
         "run_id": outcome.run_id,
-        "path": str(outcome.path),
+        "path": str(outcome.saved) if isinstance(outcome.saved, Path) else None,
         "config": outcome.config,
         "counts": {**prepared.batch.counts, **prepared.counts},
         "cached": {"slice": prepared.reused, "path_metrics": outcome.cached},

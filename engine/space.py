@@ -1,5 +1,6 @@
 """The space a search draws from: a range and a grid for each parameter, and the policy of trial i."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,10 @@ class Space:
                 f"--breakeven-offset up to {offset.high:g} with --breakeven from {trigger.low:g}: "
                 f"an offset must lie below its trigger; keep it below {trigger.low - 1:g}"
             )
+        rungs = [self.ranges[f"rung{j + 1}"] for j in range(len(self.shares))]
+        for below, above in itertools.pairwise(rungs):
+            if above.high <= below.low:
+                raise UsageError(f"rungs must ascend, each multiple once; got {above.high:g} after {below.low:g}")
 
     @property
     def varied(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from ..io.account import tell
 from ..io.errors import LimitError
 from ..kernels.arrays import NEVER, Floats, Ints, Policies, Windows, column
 from .objective import names_of
@@ -96,6 +97,7 @@ def stripes(
         last = min(targets, first + work.height)
         low, high = max(0, first - 1), min(targets, last + 1)
         with there.prepared.clock.phase(phase):
+            tell(doing=f"cells {first * slab:,} to {last * slab - 1:,}")
             found = tallies(there, work, low, high)
             around = lowest_around(found["sum_q"])
         kept = slice(first - low, last - low)

@@ -79,20 +79,20 @@ def surface(
         guards,
         tuple(sys.argv[1:]),
     )
+    if store.json:
+        show.as_json(outcome, ["frontier", "summary"])
+    else:
+        show.head(outcome)
+        best(outcome, top)
+        show.summary(outcome)
+        show.judgement(outcome)
+        show.map_of(outcome)
+        show.foot(outcome)
     if html is not None:
         from ..io.durable import disk_errors
 
         with disk_errors(f"writing {html}", f"run {outcome.run_id} is saved; name another file"):
             html.write_text(page(outcome, 20), encoding="utf-8")
-    if store.json:
-        print(show.document(outcome, ["frontier", "summary"]))
-        return None
-    show.head(outcome)
-    best(outcome, top)
-    show.summary(outcome)
-    show.judgement(outcome)
-    show.map_of(outcome)
-    show.foot(outcome)
     return None
 
 
@@ -153,6 +153,9 @@ def check_page(path: Path | None) -> None:
         raise UsageError(f"--html {path}: there is no directory {path.parent}")
 
 
+_POLICY = "default-src 'self'; style-src 'unsafe-inline'"  # what a browser may load and run for a page: nothing else
+
+
 def page(outcome: Any, most: int) -> str:
     """Return a page that needs no other file: what was done, the heat map, and the best cells."""
     from html import escape
@@ -171,7 +174,8 @@ def page(outcome: Any, most: int) -> str:
     )
     style = "body{font:14px system-ui,sans-serif;margin:2em}td,th{text-align:right;padding:2px 8px}"
     return (
-        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Surface {outcome.run_id}</title>'
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>Surface {outcome.run_id}</title>'
         f"<style>{style}</style>\n<pre>{escape(chr(10).join(map(plain, lines)))}</pre>\n{drawn}"
         f"<h2>Best of {work.grid.cells:,} cells, by {work.objective}</h2>\n<table>{table}</table>\n</html>\n"
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
+from ..io.account import tell
 from ..io.errors import LimitError, UsageError
 from .objective import names_of
 from .recipe import Prepared
@@ -79,7 +80,6 @@ class Plan:
     engine: Literal["tables", "bars"] = "bars"
     medians: Medians = "top"
     trades: int = 1
-    stake: float = 0.01
     paying: int = 1
     stake: float = 0.01
 
@@ -172,7 +172,8 @@ def search(
     medians = work.medians == "all"
     end = work.trials if end is None else end
     for first in range(begin, end, work.block):
-        before = (first - begin) * work.alerts
+        before, last = (first - begin) * work.alerts, min(first + work.block, end) - 1
+        tell(doing=f"trials {first:,} to {last:,}")
         drawn = draw(work.space, work.seed, first, min(work.block, end - first))
         sums = tally(there, to_policies(work.space, drawn), medians, lambda done: advance(before + done))  # noqa: B023
         for s in range(0, sums.size, PIECE):

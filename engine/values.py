@@ -39,6 +39,14 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class Spelling:
+    """How a flag may be written besides its own name: under ``others``, and without a value, which means ``bare``."""
+
+    others: tuple[str, ...] = ()
+    bare: str | None = None
+
+
+@dataclass(frozen=True)
 class Range:
     """The values from ``low`` to ``high``, both included: every ``step``, or any of them where it is None.
 
@@ -243,9 +251,17 @@ def kind_of(annotation: Any) -> Kind:
     for mark in getattr(annotation, "__metadata__", ()):
         if isinstance(mark, Kind):
             return mark
+    if get_origin(annotation) is Annotated:
+        return kind_of(get_args(annotation)[0])
     if annotation not in _KINDS:
         raise TypeError(f"no way to read {annotation!r} from text")
     return _KINDS[annotation]
+
+
+def spelling_of(annotation: Any) -> Spelling:
+    """Return how else the flag with this annotation may be written."""
+    marks = getattr(inner(annotation), "__metadata__", ())
+    return next((mark for mark in marks if isinstance(mark, Spelling)), Spelling())
 
 
 def _choice(choices: Sequence[Any]) -> Kind:

@@ -84,8 +84,9 @@ def read_alerts(
     if time_unit not in (None, *PER_SECOND):
         raise UsageError(f"alert unit is {time_unit!r}; it must be one of {', '.join(PER_SECOND)}")
     path = Path(source)
-    file = files.describe(path)
-    raw = read_table(path, table, query, _NAMES)
+    with files.unchanged([path]):
+        file = files.describe(path)
+        raw = read_table(path, table, query, _NAMES)
     columns = _columns(raw, time_unit, chain)
     rows, counts = _kept(columns, filter)
     return AlertBatch(_sorted(columns, rows), counts, (file,), raw.place.name)

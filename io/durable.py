@@ -43,14 +43,16 @@ def disk_errors(doing: str, remedy: str) -> Iterator[None]:
 class NewFile:
     """A file that did not exist: ``size`` and ``sha256`` of what was written, on disk once ``close`` returned.
 
-    Each step raises StoreError naming the file (as ``known_as``, if it is yet to get that name) where the disk refuses
-    it; a path that leads out of ``root`` is a ValueError. Fit to be given to pyarrow.
+    Where the disk refuses it, StoreError or AccessError names the file (as ``known_as``, if it is yet to get that
+    name); what it refuses of the writing is raised by ``close``, so that whatever makes the bytes comes to its end. A
+    path that leads out of ``root`` is a ValueError. Fit to be given to pyarrow.
     """
 
     def __init__(self, root: Path, relative: str, remedy: str, known_as: str = ""):
         self.relative, self.remedy, self._name = relative, remedy, known_as or relative
         self.size, self.closed = 0, False
         self._hash = hashlib.sha256()
+        self._refused: HighwaterError | None = None
         with self._errors():
             self._path = root / plain_path(relative)
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,15 +68,18 @@ class NewFile:
         return self._hash.hexdigest()
 
     def write(self, data: Any) -> int:
-        """Write all of ``data``; after ``discard`` nothing."""
+        """Write all of ``data``; nothing after a refusal or ``discard``."""
         view = memoryview(data).cast("B")
-        if not self.closed:
+        if not self.closed and self._refused is None:
             self._hash.update(view)
-            with self._errors():
-                rest = view
-                while rest:
-                    rest = rest[os.write(self._fd, rest) :]
-            self.size += len(view)
+            try:
+                with self._errors():
+                    rest = view
+                    while rest:
+                        rest = rest[os.write(self._fd, rest) :]
+                self.size += len(view)
+            except (StoreError, AccessError) as error:
+                self._refused = error
         return len(view)
 
     def flush(self) -> None:
@@ -86,6 +91,8 @@ class NewFile:
             self.closed = True
             with self._errors():
                 try:
+                    if self._refused is not None:
+                        raise self._refused
                     os.fsync(self._fd)
                 finally:
                     os.close(self._fd)

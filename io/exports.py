@@ -5,6 +5,7 @@ import ctypes
 import fcntl
 import itertools
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ from .publish import BlockWriter
 INDEX = "index.parquet"
 MOST_FILES = 100_000
 NEW, _OLD = "new", "old"
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{12}\.draft")
 _MARK = b"highwater_export"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -93,14 +95,36 @@ def _claim(parent: Path, prefix: str) -> tuple[Path, int]:
             return draft, lock
 
 
+def drafts(folder: Path) -> list[Path]:
+    """Return the drafts that dead processes left in a directory."""
+    found = []
+    for path in _drafts(folder, "."):
+        with contextlib.suppress(OSError):
+            lock = _lock(path)
+            if lock is not None:
+                os.close(lock)
+                found.append(path)
+    return found
+
+
 def sweep(folder: Path, prefix: str = ".") -> None:
-    """Remove what dead processes left unfinished in ``folder``, below names that begin with ``prefix``."""
-    for draft in folder.glob(f"{prefix}*.draft"):
+    """Remove the drafts whose lock nobody holds: their process is dead; with ``prefix`` those of one export."""
+    for draft in _drafts(folder, prefix):
         with contextlib.suppress(OSError):
             lock = _lock(draft)
             if lock is not None:
                 shutil.rmtree(draft, ignore_errors=True)
                 os.close(lock)
+
+
+def _drafts(folder: Path, prefix: str) -> list[Path]:
+    """Return what is named as ``_claim`` names a draft, and holds no more than one does."""
+    named = [path for path in folder.iterdir() if _DRAFT.fullmatch(path.name)] if folder.is_dir() else []
+    return sorted(path for path in named if path.name.startswith(prefix) and path.is_dir() and _is_draft(path))
+
+
+def _is_draft(path: Path) -> bool:
+    return {each.name.partition(".")[0] for each in path.iterdir()} <= {NEW, _OLD}  # DuckDB adds new.wal
 
 
 def _lock(folder: Path) -> int | None:

@@ -1,7 +1,7 @@
 """Local table files as Arrow: Parquet, Arrow IPC and CSV, decoded under a budget, refused in one line."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +83,24 @@ def describe(path: Path) -> SourceFile:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
             return SourceFile(str(path), stream.tell(), digest)
+
+
+@contextmanager
+def unchanged(paths: Iterable[Path]) -> Iterator[None]:
+    """Raise DataError where a file is another one at the end, or has another size or time of change."""
+
+    def marks() -> dict[Path, tuple[int, ...]]:
+        found = {path: path.stat() for path in paths if path.exists()}
+        return {path: (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for path, one in found.items()}
+
+    before = marks()
+    yield
+    after = marks()
+    for path, mark in before.items():
+        if after.get(path) != mark:
+            raise DataError(
+                f"{path} changed while it was being read; let nothing write to it, then repeat", "E_CHANGED"
+            )
 
 
 def schema(path: Path) -> pa.Schema:

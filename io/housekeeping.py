@@ -1,54 +1,48 @@
-"""Keeping a directory of runs small: leftovers swept, old runs removed, whole months archived and brought back.
+"""Keeping a directory of runs small: leftovers swept and old runs removed.
 
 Only what is proved to be a run of ours is touched; everything else is named and left.
 """
 
-import hashlib
-import os
 import re
 import secrets
 import shutil
-import tarfile
-from collections.abc import Container, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Container
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-
-from .durable import NewFile, disk_errors, make_folder, open_plain, rename_new, sync_folder
-from .errors import DataError, HighwaterError, IntegrityError, MissingError, UsageError
-from .exports import NEW, placed
+from .durable import disk_errors, make_folder, sync_folder
+from .errors import UsageError
+from .exports import drafts
+from .exports import sweep as sweep_drafts
 from .locks import LOCK, is_held, remove_dead
 from .manifest import FAILED, MARKERS, Manifest, utc_text
-from .names import plain_path
-from .publish import stage, sweep
-from .runs import RunEntry, list_runs, read_manifest, verify
+from .publish import sweep
+from .runs import RunEntry, list_runs
 from .searches import STAGING, is_kept, unfinished
 
 TRASH = ".trash"
 _TRASHED = re.compile(r"run_id=[0-9a-z]{26}\.[0-9a-f]{12}")
-_MEMBER = re.compile(r"([0-9]{4}-(?:0[1-9]|1[0-2]))/(run_id=[0-9a-z]{26})/(.+)")
 _REMEDY = "see to the disk, then repeat"
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """What ``collect`` would remove: ``what`` is stage, trash, failed run or interrupted search."""
+    """What ``collect`` would remove: ``what`` is stage, draft, trash, failed run or interrupted search."""
 
     what: str
     path: Path
 
 
 def leftovers(root: Path, before: str, drop: Container[str] = ()) -> list[Leftover]:
-    """Return the stages of dead processes, runs whose removal was cut short, and what failed or stopped before a time.
+    """Return what dead processes left, runs whose removal was cut short, and what failed or stopped before a time.
 
-    ``before`` is ISO 8601 as in manifests. An interrupted search counts from when it last kept trials; those whose ids
-    are in ``drop`` count at once.
+    Dead processes leave stages, and drafts of slices and archives. ``before`` is ISO 8601 as in manifests. An
+    interrupted search counts from when it last kept trials; those whose ids are in ``drop`` count at once.
     """
     stages = [path for path in _entries(root / STAGING) if path.suffix != LOCK and not is_kept(path)]
     found = [Leftover("stage", path) for path in stages if not is_held(path)]
+    found += [Leftover("draft", path) for folder in _entries(root) if folder.is_dir() for path in drafts(folder)]
     found += [Leftover("trash", path) for path in _entries(root / TRASH) if _TRASHED.fullmatch(path.name)]
     old = [e for e in _ours(root)[0] if e.status == FAILED and _created(e) < before]
     found += [Leftover("failed run", entry.path) for entry in old]
@@ -58,10 +52,12 @@ def leftovers(root: Path, before: str, drop: Container[str] = ()) -> list[Leftov
 
 
 def collect(root: Path, found: list[Leftover]) -> None:
-    """Remove what ``leftovers`` found; a stage that has an owner again is left."""
+    """Remove what ``leftovers`` found; what has an owner again is left."""
     if any(one.what == "stage" for one in found):
         with disk_errors(f"sweeping {root / STAGING}", _REMEDY):
             sweep(root / STAGING)
+    for folder in {one.path.parent for one in found if one.what == "draft"}:
+        sweep_drafts(folder)
     for one in found:
         if one.what == "trash":
             _unlink(one.path)
@@ -93,7 +89,7 @@ def _ours(root: Path) -> tuple[list[RunEntry], list[str]]:
     for entry in list_runs(root):
         reason = entry.reason
         if entry.manifest is not None:
-            known = _files(entry.manifest)
+            known = files_of(entry.manifest)
             strange = sorted(
                 str(path.relative_to(entry.path))
                 for path in entry.path.rglob("*")
@@ -112,7 +108,7 @@ def _created(entry: RunEntry) -> str:
     return entry.manifest.created_at if entry.manifest else ""
 
 
-def _files(manifest: Manifest) -> list[str]:
+def files_of(manifest: Manifest) -> list[str]:
     """Return the files of a run, its marker last."""
     return [*(artifact.path for artifact in manifest.artifacts), "run.json", MARKERS[manifest.status]]
 
@@ -134,151 +130,3 @@ def remove(root: Path, run: Path) -> None:
 def _unlink(gone: Path) -> None:
     with disk_errors(f"removing {gone}", _REMEDY), suppress(FileNotFoundError):
         shutil.rmtree(gone)
-
-
-def months(root: Path, before: str) -> dict[str, list[RunEntry]]:
-    """Return the completed and failed runs of each month (``2025-03``) before another, by month.
-
-    Raises IntegrityError or UsageError at the first that is damaged or not only ours: a month is archived whole.
-    """
-    found: dict[str, list[RunEntry]] = {}
-    for entry in list_runs(root):
-        month = entry.path.parent.name
-        if month < before:
-            for finding in verify(entry.path):
-                kind = IntegrityError if finding.level == "error" else UsageError
-                raise kind(f"{entry.path}: {finding.path}: {finding.problem}; put that right, then archive {month}")
-            found.setdefault(month, []).append(entry)
-    return dict(sorted(found.items()))
-
-
-def archive(root: Path, month: str, runs: list[RunEntry], folder: Path) -> Path:
-    """Move the runs of a month into ``<month>.tar.zst`` in ``folder`` and return its path.
-
-    The archive is read back and compared with the manifests before any original goes. It takes a free name: a month
-    that got runs since has a second archive, ``<month>-2.tar.zst``.
-    """
-    names = (f"{month}{f'-{i}' if i > 1 else ''}.tar.zst" for i in range(1, 10_000))
-    path = folder / next(name for name in names if not os.path.lexists(folder / name))
-    wanted = {f"{month}/{run.path.name}/{name}": digest for run in runs for name, digest in _digests(run.path)}
-    with placed(path, _REMEDY) as draft:
-        _write(draft, root, wanted)
-        with _reading(draft / NEW) as members:
-            found = {name: hashlib.file_digest(data, "sha256").hexdigest() for name, data in members}
-        if found != wanted:
-            raise IntegrityError(f"the archive of {month} did not read back as it was written; nothing was removed")
-    for run in runs:
-        remove(root, run.path)
-    return path
-
-
-def _digests(run: Path) -> Iterator[tuple[str, str]]:
-    """Yield the files of a run and their sha256 as the manifest and the marker promise them."""
-    manifest = read_manifest(run)
-    marker = run / MARKERS[manifest.status]
-    promised = {artifact.path: artifact.sha256 for artifact in manifest.artifacts}
-    promised |= {"run.json": marker.read_text().strip(), marker.name: hashlib.sha256(marker.read_bytes()).hexdigest()}
-    for name in _files(manifest):
-        yield name, promised[name]
-
-
-def _write(draft: Path, root: Path, names: dict[str, str]) -> None:
-    file = NewFile(draft, NEW, _REMEDY)
-    try:
-        with (
-            pa.CompressedOutputStream(file, "zstd") as packed,
-            tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
-        ):
-            for name in names:
-                with os.fdopen(open_plain(root, name), "rb") as source:
-                    info = tarfile.TarInfo(name)
-                    there = os.fstat(source.fileno())
-                    info.size, info.mtime, info.mode = there.st_size, int(there.st_mtime), 0o444
-                    tar.addfile(info, source)
-        file.close()
-    except BaseException:
-        file.discard()
-        raise
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[Iterator[tuple[str, Any]]]:
-    """Yield the (name, open file) of an archive's members; raises DataError where it is damaged or no archive."""
-    try:
-        with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as packed:
-            with tarfile.open(fileobj=packed, mode="r|") as tar:
-                yield ((member.name, _data(tar, member, path)) for member in tar)
-            while rest := packed.read(1 << 16):  # zeros fill the last record; a frame cut short is seen here
-                if rest.strip(b"\0"):
-                    raise DataError(f"{path} goes on behind its end; it is damaged")
-    except HighwaterError:
-        raise
-    except FileNotFoundError:
-        raise MissingError(f"{path} does not exist") from None
-    except (tarfile.TarError, pa.ArrowException, EOFError) as error:
-        raise DataError(f"{path} is not a readable archive: {str(error)[:200]}") from error
-    except OSError as error:
-        if error.errno:
-            raise
-        raise DataError(f"{path} is not a readable archive: {str(error)[:200]}") from error
-
-
-def _data(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Any:
-    data = tar.extractfile(member) if member.isreg() else None
-    if data is None:
-        raise DataError(f"{path} holds {member.name[:80]!r}, which is no plain file; it is no archive of runs")
-    return data
-
-
-def restore(root: Path, path: Path) -> tuple[list[Path], list[Path]]:
-    """Put the runs of an archive back, and return those put back and those that were there already.
-
-    All are unpacked and checked, byte for byte against their manifests, before the first comes into view. Raises
-    DataError where the file is no archive of runs or cut short, IntegrityError where a run in it is damaged.
-    """
-    with stage(root, "restore") as scratch:  # never published: a locked place that is swept if this process dies
-        with disk_errors(f"unpacking {path}", _REMEDY), _reading(path) as members:
-            runs = {_unpacked(scratch.path, path, name, data) for name, data in members}
-        for run in sorted(runs):
-            for finding in verify(scratch.path / run):
-                raise IntegrityError(f"{path}: {run}: {finding.path}: {finding.problem}; nothing was restored")
-        if not runs:
-            raise DataError(f"{path} holds no runs")
-        return _into_view(root, scratch.path, sorted(runs))
-
-
-def _unpacked(folder: Path, path: Path, name: str, data: Any) -> str:
-    """Write a member of an archive below ``folder`` and return the run it belongs to, such as 2025-03/run_id=…"""
-    match = _MEMBER.fullmatch(name)
-    try:
-        plain_path(name)
-    except ValueError:
-        match = None
-    if match is None:
-        raise DataError(f"{path} holds {name[:80]!r}, which is no file of a run; nothing was restored")
-    file = NewFile(folder, name, _REMEDY)
-    try:
-        shutil.copyfileobj(data, file, 1 << 20)
-        file.close()
-    except BaseException:
-        file.discard()
-        raise
-    return f"{match[1]}/{match[2]}"
-
-
-def _into_view(root: Path, folder: Path, runs: list[str]) -> tuple[list[Path], list[Path]]:
-    back, there = [], []
-    for run in runs:
-        final = root / run
-        with disk_errors(f"restoring {final}", _REMEDY):
-            for inner, _, _ in os.walk(folder / run, topdown=False):
-                sync_folder(Path(inner))
-            make_folder(final.parent)
-            try:
-                rename_new(folder / run, final)
-            except FileExistsError:
-                there.append(final)
-                continue
-            sync_folder(final.parent)
-            back.append(final)
-    return back, there

@@ -16,9 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .account import tell
 from .digest import ContentHash, config_digest
 from .durable import NewFile, disk_errors, make_folder, rename_new, sync_folder
-from .errors import HighwaterError, StoreError, UsageError
+from .errors import AccessError, HighwaterError, StoreError, UsageError
 from .locks import LOCK, give_back, remove_dead, take
 from .manifest import COMPLETED, FAILED, MARKERS, Artifact, Manifest, code, environment, made_at, new_run_id, utc_text
 from .schemas import ERRORS, FIXED, PATHS, SCHEMA_VERSION, run_columns, table
@@ -47,6 +48,7 @@ def stage(root: str | Path, run_type: str, run_id: str = "") -> Iterator["Stage"
     try:
         with disk_errors(doing, remedy):
             path.mkdir()
+        tell(stage=str(path))
         yield Stage(root, path, run_id, run_type)
     finally:  # what cannot be removed is left to the next sweep; the run is published, or has its own error
         shutil.rmtree(path, ignore_errors=True)
@@ -79,6 +81,7 @@ class Stage:
         self._remedy = f"run {run_id} is not saved; put that right and repeat"
         self._artifacts: list[Artifact] = []
         self._broken = ""
+        self._refused: HighwaterError | None = None
         self.code, self.environment = code(), environment()
 
     def write(self, type: str, table: pa.Table, path: str | None = None) -> None:  # noqa: A002
@@ -90,7 +93,7 @@ class Stage:
     def writer(self, type: str, schema: pa.Schema, path: str | None = None) -> Iterator["BlockWriter"]:  # noqa: A002
         """Yield a writer of the artifact ``type`` that takes blocks of rows; their sizes leave no trace in the file.
 
-        Where the type's schema is fixed, blocks must fit it. Raises StoreError where the disk refuses.
+        Where the type's schema is fixed, blocks must fit it. What the disk refuses ``publish`` raises.
         """
         named = {"artifact": type, "run_id": self.run_id, "schema_version": str(SCHEMA_VERSION)}
         with self._new(path or PATHS[type]) as file:
@@ -114,7 +117,8 @@ class Stage:
         """Bring the run into view and return its directory. It is durable once this returns.
 
         ``facts`` are the fields of Manifest that the run tells: config, command, execution, inputs, counts,
-        timing_ms, started_at, trials_so_far, holdout_peeks. Raises StoreError where the disk refuses.
+        timing_ms, started_at, trials_so_far, holdout_peeks. Raises StoreError where the disk refuses, or did before:
+        until then a run goes on, for what it finds can still be told.
         """
         if self._broken:
             raise StoreError(f"{self._broken} was not written to its end; {self._remedy}")
@@ -138,6 +142,8 @@ class Stage:
         for name, data in (("run.json", manifest), (MARKERS[status], hashlib.sha256(manifest).hexdigest().encode())):
             with self._new(name) as file:
                 file.write(data)
+        if self._refused is not None:
+            raise self._refused
         final = self.root / self.created_at[:7] / f"run_id={self.run_id}"
         with disk_errors(f"saving {final}", self._remedy):
             for folder, _, _ in os.walk(self.path, topdown=False):
@@ -170,15 +176,21 @@ class Stage:
 
     @contextlib.contextmanager
     def _new(self, path: str) -> Iterator[NewFile]:
-        """Yield a new file of the stage, synced and closed at the end; removed where the block raises."""
+        """Yield a new file of the stage, synced and closed at the end; removed where the block raises.
+
+        Where the disk refuses it, that is kept for ``publish`` to raise.
+        """
         file = NewFile(self.path, path, self._remedy)
         try:
             yield file
-            file.close()
         except BaseException:
             self._broken = path
             file.discard()
             raise
+        try:
+            file.close()
+        except (StoreError, AccessError) as error:
+            self._refused = self._refused or error
 
     def _add(self, kind: str, file: NewFile, rows: int | None, content: str) -> None:
         self._artifacts.append(Artifact(kind, file.relative, rows, file.size, file.sha256, content, SCHEMA_VERSION))

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..kernels.arrays import Candles, Ints, candles
+from .account import tell
 from .candle_rows import taken
 from .candles import CandleSet
 from .digest import canonical_json, content_sha256
@@ -156,6 +157,7 @@ def open_slice(path: str | Path) -> Slice:
         raise IntegrityError(f"{_facts_of(path)} is not the manifest of a slice: {error}; delete both files") from error
     if size != facts.bytes:
         raise IntegrityError(f"{path} has {size:,} bytes, its manifest says {facts.bytes:,}; delete both files")
+    tell(mapped=(str(path.absolute()), size))
     mapped = pa.memory_map(str(path))
     try:
         arrays = _columns(mapped, facts.rows)

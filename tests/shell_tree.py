@@ -1,11 +1,12 @@
 """A made-up tree of commands, for tests of the shell around them."""
 
 import os
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 from highwater.engine.shell import run
-from highwater.engine.values import HOUR, Duration, Instant, Range
+from highwater.engine.values import HOUR, Duration, Instant, Range, Spelling
 
 SEEN: list[dict] = []
 
@@ -23,6 +24,8 @@ def baseline(
     trials: int = 100,
     cache: bool = True,
     json: bool = False,
+    source: Annotated[str, Spelling(("--database", "--calls-from"))] = "",
+    store: Annotated[Path, Spelling(bare="results/store")] | None = None,
 ) -> None:
     """Path metrics of every alert.
 
@@ -37,6 +40,8 @@ def baseline(
         How long each alert is followed.
     cache
         Measure again what was measured before.
+    store
+        Where it goes.
     """
     SEEN.append(dict(locals()))
 
@@ -70,6 +75,8 @@ DEFAULTS = {
     "trials": 100,
     "cache": True,
     "json": False,
+    "source": "",
+    "store": None,
 }
 DAY1 = 1_704_067_200_000
 

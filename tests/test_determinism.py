@@ -14,7 +14,12 @@ COMMANDS = {
     "baseline": ["baseline", "--multiples", "1.1", "1.5"],
     "strategy": ["strategy", "--policy", POLICY.replace('"mult":2}', '"mult":2,"frac_bps":3000}')],
     "sweep": ["sweep", "--trials", "300", "--tp", "log:1.1:5", "--sl", "0.5:0.95", "--trail", "0.05:0.5"],
+    "surface": [
+        *["surface", "--tp", "1.1:6:0.1", "--sl", "0.3:0.95:0.01", "--trail", "0.1:0.5:0.2"],
+        *["--time-stop", "1h", "9h", "--medians", "--by", "caller"],
+    ],
 }
+LITTLE = {"sweep": "30K", "surface": "3M"}  # memory that takes more blocks than one
 
 
 def usual():
@@ -65,8 +70,8 @@ def manifests(request, tmp_path_factory):
         market = small_market.write(folder, **changes())
         (folder / "else").mkdir()
         words = [*COMMANDS[request.param], *market.flags, "--runs", folder / "runs", "--quiet", *more]
-        if request.param == "sweep" and "threads" in " ".join(more):
-            words += ["--mem", "30K"]
+        if request.param in LITTLE and "--threads" in more:
+            words += ["--mem", LITTLE[request.param]]
         done = program(words, folder / place, environment)
         _, err = done.communicate(timeout=300)
 
@@ -106,7 +111,7 @@ def test_the_inputs_are_the_same_candles(manifests):
 def test_blocks_were_cut_in_several_ways(manifests):
     blocks = {manifest.execution.get("block") for manifest in manifests.values()}
 
-    assert (2 if manifests["usual"].run_type == "search" else 1) == len(blocks)
+    assert (2 if manifests["usual"].run_type in ("search", "surface") else 1) == len(blocks)
 
 
 def test_what_changes_the_result_changes_the_digest(tmp_path):

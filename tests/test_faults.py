@@ -1,23 +1,35 @@
 """What can go wrong with data, settings, names and limits: how it is provoked, the exit code and the words it gets."""
 
-import csv
 import json
 import re
-import resource
-import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import small_market
-from highwater.engine import sweep_run as engine_run
-from highwater.io import exports, exports_guide
 from highwater.io.runs import find_run, read_artifact, read_manifest, verify
-from small_market import EARLY, Market, by_token, leftovers, ms, program, run, tables
+from provoke import (
+    alerts,
+    callers,
+    candle,
+    candles,
+    cast,
+    command,
+    config,
+    each_alert,
+    flags,
+    instead,
+    mint,
+    partitions,
+    scaled,
+    starred,
+    twice,
+    whole,
+    write,
+)
+from small_market import leftovers, run
 
 DATA = "F003 F006 F007 F010 F012 F013 F014 F015 F016 F017 F018 F019 F020 F021 F022 F023 F024"
 CONFIG = "F027 F028 F029 F032 F034 F035 F037 F039 F040"
@@ -26,11 +38,6 @@ NAMES = "F089 F090 F091 F092 F093 F095 F096 F097 F098 F099"
 DISK = "F048 F049 F050 F051 F052 F054 F055 F056"
 CRASH = "F058 F061 F062 F063 F065 F066 F069 F070"
 BYTES = "F072 F073 F074 F075 F078 F079 F081 F083 F086 F087 F088"
-LATER = {
-    "F046": "one process does all the work; there is no worker to lose",
-    "F081": "one process does all the work; a mapped slice cut short in place ends it, and none of ours ever is",
-    "F099": "there is neither a report nor a dashboard yet",
-}
 
 
 class Fault(NamedTuple):
@@ -44,132 +51,6 @@ class Fault(NamedTuple):
     provoke: Callable[[Path], list[Any]]
     code: int
     words: tuple[str, ...] = ()
-
-
-def mint(number):
-    return list(by_token(tables()[0]))[number]
-
-
-def command(folder, *words, name="baseline"):
-    """Return the words of a command on the market of a folder."""
-    market = Market(folder / "candles.parquet", folder / "alerts.parquet")
-    market = market if market.alerts.exists() else small_market.write(folder)
-    return [name, *market.flags, "--runs", folder / "runs", "--quiet", *words]
-
-
-def flags(*words, name="strategy"):
-    return lambda folder: command(folder, *words, name=name)
-
-
-def candles(change, *words):
-    """Provoke by a change of one sound series, the rows of which ``change`` takes and returns."""
-
-    def provoke(folder):
-        series = by_token(tables()[0])
-        series[mint(EARLY)] = change(series[mint(EARLY)])
-        rows = [row for rows in series.values() for row in rows]
-        small_market.write(folder, pa.Table.from_pylist(rows, tables()[0].schema))
-        return command(folder, *words)
-
-    return provoke
-
-
-def candle(**cells):
-    """Provoke by other cells in one candle."""
-    return candles(lambda rows: [*rows[:20], rows[20] | cells, *rows[21:]])
-
-
-def whole(change, *words):
-    """Provoke by a change of the table of candles."""
-
-    def provoke(folder):
-        small_market.write(folder, change(tables()[0]))
-        return command(folder, *words)
-
-    return provoke
-
-
-def cast(name, kind):
-    """Provoke by another type of a column."""
-    return whole(lambda table: table.set_column(table.schema.get_field_index(name), name, table[name].cast(kind)))
-
-
-def alerts(change, *words):
-    """Provoke by a change of the rows of alerts."""
-
-    def provoke(folder):
-        rows = change(tables()[1].to_pylist())
-        schema = tables()[1].schema if not rows or rows[0].keys() == set(tables()[1].schema.names) else None
-        small_market.write(folder, None, pa.Table.from_pylist(rows, schema=schema))
-        return command(folder, *words)
-
-    return provoke
-
-
-def each_alert(*words, **change):
-    return alerts(lambda rows: [row | {name: new(row[name]) for name, new in change.items()} for row in rows], *words)
-
-
-def callers(*names):
-    """Provoke by the names of callers, in turn."""
-    return alerts(lambda rows: [row | {"caller_name": names[i % len(names)]} for i, row in enumerate(rows)])
-
-
-def config(text, suffix=".yaml"):
-    """Provoke by a config file."""
-
-    def provoke(folder):
-        file = folder / f"settings{suffix}"
-        file.write_text(text)
-        return command(folder, "--config", file)
-
-    return provoke
-
-
-def scaled(rows, unit):
-    return [row | {"alert_ts_ms": row["alert_ts_ms"] // unit} for row in rows]
-
-
-def twice(rows):
-    return [row | {"alert_id": str(i % (len(rows) - 1))} for i, row in enumerate(rows)]
-
-
-def partitions(folder):
-    """Tokens that are digits, in partitions whose names a reader could take for one number."""
-    market, names = small_market.write(folder), {mint(EARLY): "012", mint(EARLY + 1): "12"}
-    for token, name in names.items():
-        part = folder / "parts" / f"token_address={name}"
-        part.mkdir(parents=True)
-        rows = [row | {"token_address": name} for row in by_token(tables()[0])[token]]
-        table = pa.Table.from_pylist(rows, tables()[0].schema)
-        pq.write_table(table.drop_columns(["token_address"]) if name == "012" else table, part / "data.parquet")
-    calls = [row | {"mint": names[row["mint"]]} for row in tables()[1].to_pylist() if row["mint"] in names]
-    pq.write_table(pa.Table.from_pylist(calls, tables()[1].schema), market.alerts)
-    return [folder / "parts" if word == str(market.candles) else word for word in command(folder)]
-
-
-def starred(folder):
-    """A candle file whose name is a pattern that fits another file too."""
-    words = instead("a*b.parquet", small_market.write(folder).candles.read_bytes())(folder)
-    write(folder / "axb.parquet", b"not Parquet")
-    return words
-
-
-def instead(name, data=None):
-    """Provoke by another file of candles, or by none."""
-
-    def provoke(folder):
-        if data is not None:
-            write(folder / name, data)
-        words = command(folder)
-        return [folder / name if word == str(folder / "candles.parquet") else word for word in words]
-
-    return provoke
-
-
-def write(path, data):
-    path.write_bytes(data)
-    return path
 
 
 DEEP = '{"a":' + "[" * 70 + "]" * 70 + "}"
@@ -222,6 +103,10 @@ TABLE = [
     Fault("F028", "sl_percent_confusion in a sweep", flags("--sl", "30:50", name="sweep"), 2, (SL,)),
     Fault("F029", "ladder_over_100", flags("--ladder", "1.5@50%,2@40%,3@20%"),
           2, ("ladder sells 110% of the position (50+40+20)",)),
+    Fault("F029", "one level twice", flags("--ladder", "2@50%,2@50%"),
+          2, ("rungs must ascend, each multiple once; got 2.0 after 2.0",)),
+    Fault("F029", "one level twice in a sweep", flags("--ladder", "2@50%,2@50%", name="sweep"),
+          2, ("rungs must ascend, each multiple once; got 2 after 2",)),
     Fault("F032", "unknown_key", config("horizn: 2h\n"), 2, ("unknown key 'horizn'; did you mean 'horizon'?",)),
     Fault("F032", "unknown_key of a policy", flags("--policy", '{"traill":0.2}'),
           2, ("unknown key 'traill'; did you mean 'trail'?",)),
@@ -315,135 +200,27 @@ def test_a_fault_is_met_as_it_should_be(tmp_path, fault):
         assert not any(".staging" in path for path in leftovers(tmp_path / "runs"))
 
 
-# Tests of their own, which name them: below, or in these files.
+# Tests of their own, which name them, are in these files.
 ELSEWHERE = {
-    "test_faults.py": "F021 F022 F044 F045 F047 F098",
-    "test_faults_disk.py": f"{DISK} F063 F072 F073 F074 F075 F086 F087 F088",
+    "test_faults_data.py": "F021 F022",
+    "test_faults_limits.py": "F044 F045 F047",
+    "test_faults_names.py": "F098 F099",
+    "test_faults_disk.py": f"{DISK} F063 F072 F073 F074 F075 F081 F086 F087 F088",
     "crash/test_power.py": "F058",
     "crash/test_together.py": "F065",
     "engine/test_catalog_commands.py": "F070",
+    "engine/test_watch.py": "F046 F081",
     "io/test_catalog.py": "F069 F079",
     "io/test_catalog_store.py": "F061 F078",
     "io/test_housekeeping.py": "F062 F066",
 }
 
 
-def test_the_table_and_what_comes_later_are_the_list_of_faults():
+def test_the_table_and_the_other_files_are_the_list_of_faults():
     listed = " ".join([DATA, CONFIG, LIMITS, NAMES, DISK, CRASH, BYTES]).split()
     named = {name for names in ELSEWHERE.values() for name in names.split()}
     here = Path(__file__).parent
-    tests = {name: (here / file).read_text() for file, names in ELSEWHERE.items() for name in names.split()}
+    tests = [(name, (here / file).read_text()) for file, names in ELSEWHERE.items() for name in names.split()]
 
-    assert {*listed} == {fault.id for fault in TABLE if fault.id != "-"} | named | LATER.keys()
-    assert not LATER.keys() & ({fault.id for fault in TABLE} | named)
-    assert [] == [name for name, text in tests.items() if not re.search(rf'(# |"""|\("){name}\b', text)]
-
-
-def paths_of(folder, words):
-    """Return the paths of the run that a command makes, without its id."""
-    assert 0 == run(*words).code
-
-    return read_artifact(find_run(folder / "runs", "latest").path, "paths").drop_columns(["run_id"])
-
-
-KINDS = {"dictionary": pa.dictionary(pa.int32(), pa.string()), "large": pa.large_string(), "view": pa.string_view()}
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_every_kind_of_string_is_a_token(tmp_path, kind):  # F022
-    usual = paths_of(tmp_path / "a", command(tmp_path / "a"))
-    (tmp_path / "b").mkdir()
-    words = cast("token_address", pa.string())(tmp_path / "b")
-    table = tables()[0].set_column(0, "token_address", tables()[0]["token_address"].cast(kind))
-    file = tmp_path / "b" / "candles.arrow"
-    with pa.ipc.new_file(file, table.schema) as sink:
-        sink.write_table(table)
-    words[words.index(str(tmp_path / "b" / "candles.parquet"))] = file
-
-    assert usual.equals(paths_of(tmp_path / "b", words))
-
-
-def test_columns_in_many_chunks_give_the_same(tmp_path):  # F021
-    usual = paths_of(tmp_path / "a", command(tmp_path / "a"))
-    words = command(tmp_path / "b")
-    pq.write_table(tables()[0], tmp_path / "b" / "candles.parquet", row_group_size=97)
-
-    assert usual.equals(paths_of(tmp_path / "b", words))
-
-
-def test_a_full_disk_refuses_a_search_up_front(tmp_path, monkeypatch):  # F044
-    full = type(shutil.disk_usage(tmp_path))(10**9, 10**9 - 100, 100)
-    monkeypatch.setattr(engine_run.shutil, "disk_usage", lambda _: full)
-    done = run(*command(tmp_path, "--trials", "1000", name="sweep"))
-
-    assert 5 == done.code
-    assert "GB free; free space, choose another --runs, or ask for fewer --trials" in done.err
-    assert [] == leftovers(tmp_path / "runs")
-
-
-def test_many_alerts_share_files_and_too_many_files_are_refused(tmp_path, monkeypatch):  # F045
-    monkeypatch.setattr(exports_guide, "PART", 8)
-    monkeypatch.setattr(exports, "MOST_FILES", 3)
-    alerts, by_caller = tmp_path / "per_alert", tmp_path / "per_caller"
-    flags = ["--export-per-alert-parquet", alerts, "--export-per-caller-parquet", by_caller]
-    done = run(*command(tmp_path, *flags[:2]))
-    refused = run(*command(tmp_path, *flags[2:]))
-
-    assert 0 == done.code, done.err
-    assert ["alerts_17_24.parquet", "alerts_1_8.parquet", "alerts_9_16.parquet", "index.parquet"] == leftovers(alerts)
-    index = pq.read_table(alerts / "index.parquet", filters=[("file", "=", "alerts_1_8.parquet")]).to_pylist()
-    ids = pq.read_table(alerts / "alerts_1_8.parquet")["alert_id"].to_pylist()
-    assert [each["alert_id"] for each in index for _ in range(each["rows"])] == ids
-    assert 5 == refused.code
-    assert "per_caller would hold 4 files; at most 3" in refused.err
-    assert not by_caller.exists()
-
-
-def test_a_name_is_no_formula_in_csv(tmp_path):  # F098
-    name = '=HYPERLINK("http://x")'
-    assert 0 == run(*callers(name)(tmp_path)).code
-    done = run("runs", "export", "latest", "--runs", tmp_path / "runs", "--format", "csv", "--output", tmp_path)
-    (file,) = tmp_path.glob("*_csv/results/callers.csv")
-
-    assert 0 == done.code, done.err
-    assert ["'" + name] == [row["caller_name"] for row in csv.DictReader(file.read_text().splitlines())]
-
-
-@pytest.mark.parametrize(("limit", "codes"), [(5, {74}), (8, {0, 74}), (16, {0, 74})])
-def test_too_many_open_files_is_said(tmp_path, limit, codes):  # F047
-    words = command(tmp_path, "--slices", tmp_path / "slices")
-    done = program(words, tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
-    out, err = done.communicate(timeout=60)
-
-    assert done.returncode in codes, err
-    if done.returncode:
-        assert "" == out
-        assert "too many open files" in err.lower()
-        assert 1 == err.count("\n")
-        assert [] == leftovers(tmp_path / "runs")
-
-
-@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a\0b", "CON", "x" * 300, "a*b", "caf\u00e9", "cafe\u0301"])
-def test_a_name_is_a_value_and_never_a_path(tmp_path, name):
-    assert 0 == run(*callers(name)(tmp_path)).code
-    found = find_run(tmp_path / "runs", "latest").path
-    files = sorted(str(path.relative_to(found)) for path in found.rglob("*") if path.is_file())
-
-    assert {name} == set(read_artifact(found, "callers")["caller_name"].to_pylist())
-    assert ["_SUCCESS", "errors/errors.parquet", "inputs/alerts.parquet", "logs/run.log"] == files[:4]
-    assert ["results/callers.parquet", "run.json", "truth/paths.parquet"] == files[4:]
-    assert ["alerts.parquet", "candles.parquet", "runs"] == sorted(path.name for path in tmp_path.iterdir())
-
-
-def test_partitions_named_by_digits_stay_text(tmp_path):
-    mints = paths_of(tmp_path, partitions(tmp_path))["mint"].to_pylist()
-
-    assert {"012", "12"} == set(mints)
-
-
-def test_a_null_is_a_hole(tmp_path):
-    hole, without = candle(close=None), candles(lambda rows: [*rows[:20], *rows[21:]])
-    found = [paths_of(tmp_path / name, words(tmp_path / name)) for name, words in (("a", hole), ("b", without))]
-
-    assert found[0].equals(found[1])
-    assert ms(by_token(tables()[0])[mint(EARLY)][20]["timestamp"]) > found[0]["alert_ts_ms"][0].as_py()
+    assert {*listed} == {fault.id for fault in TABLE if fault.id != "-"} | named
+    assert [] == [name for name, text in tests if not re.search(rf'(# |"""|\("){name}\b', text)]

@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 import re
 import resource
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import small_market
+from highwater.engine import recipe
+from highwater.io import alerts
 from highwater.io.runs import find_run, list_runs, verify
 from small_market import Market, leftovers, program, run
 
@@ -68,6 +71,41 @@ def test_what_the_disk_refuses_leaves_no_run_and_a_second_try_succeeds(
     assert 0 == run(*command(tmp_path)).code
 
 
+KEY_NUMBERS = {
+    "baseline": ([], "truth/paths.parquet", ["Callers, by the median"]),
+    "strategy": (["--tp", "2", "--sl", "0.7"], "policy/trades.parquet", ["mean return", "verdict"]),
+    "sweep": (["--trials", "40"], "policy/trades.parquet", ["Best of 40 trials", "mean return", "winner"]),
+    "sweep of many trials": (["--trials", "40"], "results/trials.parquet", ["Best of 40 trials", "mean return"]),
+    "surface": (["--tp", "1.1:3:0.1", "--sl", "0.7"], "results/surface.parquet", ["Best of 20 cells", "mean return"]),
+}
+
+
+@pytest.mark.parametrize("name", KEY_NUMBERS)
+def test_what_was_found_is_printed_even_where_the_disk_is_full(tmp_path, monkeypatch, name):  # F048
+    words, place, said = KEY_NUMBERS[name]
+    words = [name.split()[0], *command(tmp_path)[1:], *words]
+    sound = run(*words)
+    numbers = sound.out.partition("\nslice ")[0]
+    with monkeypatch.context() as full:
+        refusing(full, "write", place, errno.ENOSPC)
+        done, document = run(*words), run(*words, "--json")
+
+    assert (0, 74, 74) == (sound.code, done.code, document.code)
+    assert [] == [text for text in said if text not in done.out]
+    assert untimed(numbers) == untimed(done.out.partition("\nslice ")[0])
+    assert json.loads(document.out)["path"] is None
+    for err in (done.err, document.err):
+        assert 1 == err.count("\n")
+        assert f"{DISK_FULL} {place} (after " in err
+        assert "is not saved; put that right and repeat" in err
+    assert 1 == len(list_runs(tmp_path / "runs"))
+    assert [] == list((tmp_path / "runs" / ".staging").iterdir())
+
+
+def untimed(text):
+    return [line for line in text.splitlines() if " s, " not in line and not line.endswith(" s")]
+
+
 def test_a_disk_that_does_not_confirm_the_run_is_told(tmp_path, monkeypatch):  # F052
     with monkeypatch.context() as failing:
         refusing(failing, "fsync", r"/\d{4}-\d\d", errno.EIO)
@@ -80,8 +118,8 @@ def test_a_disk_that_does_not_confirm_the_run_is_told(tmp_path, monkeypatch):  #
 
 
 def test_a_file_size_limit_is_a_full_disk(tmp_path):  # F050
-    words = command(tmp_path)
-    done = program(words, tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000)))
+    words, plain = command(tmp_path), {"PYTHONDONTWRITEBYTECODE": "1"}  # Python 3.11 keeps half a .pyc
+    done = program(words, tmp_path, plain, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000)))
     out, err = done.communicate(timeout=60)
 
     assert (74, "", 1) == (done.returncode, out, err.count("\n"))
@@ -128,6 +166,28 @@ def test_a_clock_that_jumps_back_disturbs_nothing(tmp_path, monkeypatch):  # F06
     assert 2 == len({entry.run_id for entry in found})
     assert [[], []] == [verify(entry.path) for entry in found]
     assert min(ms for entry in found for ms in entry.manifest.timing_ms.values()) >= 0
+
+
+@pytest.mark.parametrize(
+    ("which", "room", "name"), [("candles", recipe, "read_candles"), ("alerts", alerts, "read_table")]
+)
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, which, room, name):  # F081
+    words, file = command(tmp_path), tmp_path / f"{which}.parquet"
+    usual = getattr(room, name)
+
+    def changed(*given):
+        found = usual(*given)
+        file.write_bytes(file.read_bytes() + b"x")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room, name, changed)
+        done = run(*words)
+
+    assert (3, "") == (done.code, done.out)
+    assert f"{file} changed while it was being read; let nothing write to it, then repeat" in done.err
+    assert [] == leftovers(tmp_path / "runs")
+    assert [] == list(tmp_path.glob("runs/.slices/*.arrow"))
 
 
 def test_compiled_code_that_others_may_change_is_refused(tmp_path):  # F086

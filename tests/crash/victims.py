@@ -19,10 +19,11 @@ import numpy as np
 from highwater.engine import shell
 from highwater.io import cache, catalog_store
 from highwater.io import publish as publishing
+from highwater.io.archives import archive, months, restore
 from highwater.io.candles import CandleSet
 from highwater.io.catalog import sync
 from highwater.io.catalog_store import rows
-from highwater.io.housekeeping import archive, months, remove, restore
+from highwater.io.housekeeping import remove
 from highwater.io.manifest import new_run_id
 from highwater.io.publish import stage
 from highwater.io.runs import list_runs

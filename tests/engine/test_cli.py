@@ -167,6 +167,34 @@ def test_the_seed_example_of_a_policy(folder):
     assert "policy           SL -5%\n" in done.out
 
 
+def test_a_policy_can_be_called_by_a_name(folder):
+    words = ["backtest", "policy", "--policy", '{"kind":"fixed_stop","stop_loss_bps":500}']
+    done = command(folder, [*words, "--policy-id", "fixed-stop-5pct"])
+    found = find_run(folder / "runs", "latest").path
+    again = run("runs", "rerun", "latest", "--runs", folder / "runs", "--quiet")
+    command(folder, words)
+    unnamed = find_run(folder / "runs", "latest").path
+
+    assert "policy           fixed-stop-5pct: SL -5%\n" in done.out
+    assert {"fixed-stop-5pct"} == {
+        each for kind in ("trades", "fills") for each in read_artifact(found, kind)["policy_id"].to_pylist()
+    }
+    assert (0, "") == (again.code, again.err)
+    assert "identical" in again.out
+    for kind in ("trades", "fills"):
+        mine, other = (read_artifact(path, kind).drop_columns(["run_id", "policy_id"]) for path in (found, unnamed))
+        assert mine.equals(other)
+
+
+def test_a_policy_has_one_name(folder):
+    done = command(folder, ["strategy", "--policy", '{"sl":0.9,"policy_id":"a"}', "--policy-id", "b"])
+
+    assert (2, "highwater: --policy-id is 'b', but the policy calls itself 'a'; leave one out\n") == (
+        done.code,
+        done.err,
+    )
+
+
 GOLDEN = {
     **{"sl": "0.7", "tp": [{"mult": "1.5", "frac_bps": 5000}, {"mult": "2.0", "frac_bps": 3000}]},
     **{

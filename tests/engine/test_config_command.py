@@ -50,6 +50,13 @@ def test_every_value_has_its_origin(file, monkeypatch):
     assert {"value": None, "origin": "default"} == found["alerts"]
 
 
+def test_another_spelling_is_the_same_setting():
+    found = shown("--resolved", "--duckdb", "a.duckdb", "--store-duckdb")
+
+    assert {"value": "a.duckdb", "origin": "flag"} == found["alerts"]
+    assert {"value": "results/store.duckdb", "origin": "flag"} == found["store_duckdb"]
+
+
 def test_what_it_prints_as_json_is_a_config_file_of_the_same_settings(file, tmp_path):
     found = shown("--config", file, "--max-decoded", "1G", "--multiples", "1.3", "1.7", "--time-stop", "5m:48h:1m")
     (tmp_path / "again.json").write_text(json.dumps(found))

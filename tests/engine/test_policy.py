@@ -111,6 +111,15 @@ def test_the_id_is_of_the_rules_and_not_of_how_they_are_written():
     assert "a035ba84261d" != parse_policy({"sl": 0.95, "tp": 2.5}).policy_id
 
 
+def test_a_name_is_the_id_and_survives_the_canonical_form():
+    named = parse_policy({"kind": "fixed_stop", "stop_loss_bps": 500, "policyId": "fixed-stop-5pct"})
+
+    assert "fixed-stop-5pct" == named.policy_id
+    assert {"kind": "exits", "sl": "0.95", "policy_id": "fixed-stop-5pct"} == named.canonical()
+    assert named == parse_policy(named.canonical())
+    assert parse_policy({"sl": 0.95}).policy_id != named.policy_id
+
+
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
@@ -228,6 +237,9 @@ def test_every_kind_becomes_one_policy(form, expected):
             {"kind": "combo", "policies": [{"trail": {"pct": 0.2}}, {"trail": {"pct": 0.3}}]},
             "combo cannot be one position: its policies differ in trail_pct and trail_activate",
         ),
+        ({"policy_id": " "}, "policy_id is ' '; it must be a printable name, such as fixed-stop-5pct"),
+        ({"policy_id": "a\nb"}, "policy_id is 'a\\nb'; it must be a printable name, such as fixed-stop-5pct"),
+        ({"policy_id": 7}, "policy_id is 7; it must be text"),
     ],
 )
 def test_what_is_no_policy_is_refused(form, message):
@@ -263,6 +275,7 @@ def test_text_that_is_neither_json_nor_a_file_is_refused(tmp_path):
         (policy_from_flags(breakeven=1.5, breakeven_offset=0.02), "breakeven +2% from 1.5x"),
         (policy_from_flags(breakeven=1.5), "breakeven from 1.5x"),
         (Policy(), "hold to the horizon"),
+        (Policy(sl=0.95, name="fixed-stop-5pct"), "fixed-stop-5pct: SL -5%"),
     ],
 )
 def test_a_policy_in_one_line(policy, expected):

@@ -39,6 +39,12 @@ def refusal(capsys, *argv):
         (["--no-cache"], {"cache": False}),
         (["--no-json", "--cache"], {}),
         (["--mint=--x"], {"mint": "--x"}),
+        (["--calls-from", "x"], {"source": "x"}),
+        (["--calls_from=x"], {"source": "x"}),
+        (["--store"], {"store": Path("results/store")}),
+        (["--store", "--json"], {"store": Path("results/store"), "json": True}),
+        (["--store", "mine"], {"store": Path("mine")}),
+        (["--store=mine"], {"store": Path("mine")}),
     ],
 )
 def test_flags_reach_the_function_as_values(argv, expected):
@@ -81,6 +87,10 @@ def test_positional_words_fill_in_order_and_a_list_takes_the_rest():
         (["baseline", "--symbols", "--json"], "--symbols needs a value: --symbols TEXT"),
         (["baseline", "--sl", "1", "--sl=2"], "--sl is given twice"),
         (["baseline", "--cache", "--no-cache"], "--cache is given twice"),
+        (["baseline", "--source", "a", "--database", "b"], "--database is given twice, first as --source"),
+        (["baseline", "--store", "--store", "a"], "--store is given twice"),
+        (["baseline", "--from", "2024-01-01", "--store="], "--store is empty; it must be PATH"),
+        (["baseline", "--databse", "b"], "unknown flag --databse; did you mean '--database'?"),
         (["baseline", "--json=1"], "--json takes no value; use --json or --no-json"),
         (
             ["baseline", "--from", "2024-01-01", "--horizon", "48"],
@@ -127,6 +137,14 @@ def test_lists_and_switches_come_from_the_environment(monkeypatch, tmp_path):
     assert [DEFAULTS | {"from_": DAY1, "symbols": ["a", "b"], "cache": False}] == SEEN
 
 
+@pytest.mark.parametrize(("text", "store"), [("true", Path("results/store")), ("false", None), ("mine", Path("mine"))])
+def test_a_flag_that_may_stand_without_a_value_may_be_true_in_a_file(tmp_path, text, store):
+    (tmp_path / "a.yaml").write_text(f"from: 2024-01-01\ndatabase: x\nstore: {text}\n")
+
+    assert 0 == call("baseline", "--config", "a.yaml")
+    assert [DEFAULTS | {"from_": DAY1, "source": "x", "store": store}] == SEEN
+
+
 def test_a_mapping_in_a_config_file_is_json_for_the_flag(tmp_path):
     (tmp_path / "a.yaml").write_text("policy: {kind: fixed_stop, stop_loss_bps: 500}\n")
 
@@ -141,6 +159,8 @@ def test_a_mapping_in_a_config_file_is_json_for_the_flag(tmp_path):
         ("horizon: 48\n", "a.yaml: horizon is '48'; it needs a unit: 48h, 48m, 48s or 48ms"),
         ("mint: 123\n", "a.yaml: mint is 123; it must be text, in quotes"),
         ("sl: [1, 2]\n", "a.yaml: sl has 2 values; it takes one"),
+        ("source: a\ndatabase: b\n", "a.yaml: database is given twice, it is source too"),
+        ("store: 5\n", "a.yaml: store is 5; it must be text, in quotes"),
         (
             "max-entry-delay: 5m\nmax_entry_delay: 5m\n",
             "a.yaml: max_entry_delay is given twice, with a hyphen and with an underscore",

@@ -22,6 +22,8 @@ Flags:
   --trials INT                Default 100.
   --no-cache                  Measure again what was measured before.
   --json
+  --source TEXT               Also --database, --calls-from.
+  --store [PATH]              Where it goes. Without a value: results/store.
   --config FILE               Values of flags, from a .yaml, .json or .toml
                               file.
   --debug                     Print where an error came from.

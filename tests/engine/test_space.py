@@ -61,6 +61,10 @@ def test_a_range_outside_a_policys_limits_is_refused_as_the_policy_is(ranges, me
         ("2@0%", "frac_bps is a whole number from 1 to 10000"),
         (",".join(["2@10%"] * 7), "--ladder has 7 rungs; a search takes at most 6"),
         ("3:2@50%", "it must run from low to high"),
+        ("2@50%,2@50%", "rungs must ascend, each multiple once; got 2 after 2"),
+        ("1.5:2@20%,3@50%,3@30%", "rungs must ascend, each multiple once; got 3 after 3"),
+        ("3@50%,2@30%", "rungs must ascend, each multiple once; got 2 after 3"),
+        ("5:6@50%,1.1:2@30%", "rungs must ascend, each multiple once; got 2 after 5"),
     ],
 )
 def test_a_ladder_that_cannot_be_is_refused(text, message):
@@ -132,7 +136,7 @@ def test_one_value_is_fixed():
     assert ("tp", "sl") == space.named
 
 
-@pytest.mark.parametrize("text", ["1.1:3@50%,1.1:3@30%,1.1:10@20%", "2@25%,2@25%,2@25%", "5:6@50%,1.1:2@50%"])
+@pytest.mark.parametrize("text", ["1.1:3@50%,1.1:3@30%,1.1:10@20%", "2@25%,2:2.03@25%,2:2.03@25%", "2:4@50%,3@30%"])
 def test_rungs_ascend(text):
     space = ladder(text)
     drawn = draw(space, 1, 0, 3000)

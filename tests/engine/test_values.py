@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from highwater.engine.values import (
@@ -12,6 +12,7 @@ from highwater.engine.values import (
     Interval,
     Range,
     Size,
+    Spelling,
     Until,
     convert,
     parse_duration,
@@ -41,6 +42,8 @@ Order = Literal["sl_first", "tp_first"]
         (float, "1e3", 1000.0),
         (float | None, "2", 2.0),
         (bool, "off", False),
+        (Annotated[Path, Spelling(("--there",))], "a", Path("a")),
+        (Annotated[Path, Spelling(bare="b")] | None, "a", Path("a")),
         (Path, "a b/c", Path("a b/c")),
         (Order, "tp_first", "tp_first"),
         (Literal[60, 300], "300", 300),

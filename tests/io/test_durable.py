@@ -67,6 +67,27 @@ def test_a_write_that_takes_few_bytes_goes_on(tmp_path, monkeypatch):
     assert 10 == file.size
 
 
+@pytest.mark.parametrize("refuse", ["write", "fsync"])
+def test_what_the_disk_refuses_of_the_writing_is_raised_at_the_end(tmp_path, monkeypatch, refuse):
+    calls = []
+
+    def refusing(*given):
+        calls.append(given)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = NewFile(tmp_path, "f", "free space")
+    with monkeypatch.context() as full:
+        full.setattr(os, refuse, refusing)
+        written = [file.write(b"0123"), file.write(b"45")]
+        with pytest.raises(StoreError, match=r"disk full while writing f \(after \d bytes\); free space"):
+            file.close()
+    file.discard()
+
+    assert [4, 2] == written
+    assert 1 == len(calls)
+    assert [] == names(tmp_path)
+
+
 @pytest.fixture(params=["renameat2", "without renameat2"])
 def rename(request, monkeypatch):
     if request.param == "without renameat2":

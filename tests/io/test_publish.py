@@ -213,10 +213,13 @@ def test_a_failed_sync_fails_the_run(tmp_path, monkeypatch):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with stage(tmp_path, "path-only") as staged:
-        monkeypatch.setattr(os, "fsync", failing)
-        with pytest.raises(StoreError) as caught:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", failing)
             staged.write("alerts", alerts())
+        with pytest.raises(StoreError) as caught:
+            staged.publish()
 
+    assert [] == list(tmp_path.glob("*/run_id=*"))
     assert "the disk reported an error while writing inputs/alerts.parquet" in str(caught.value)
     assert f"run {staged.run_id} is not saved" in str(caught.value)
 
@@ -281,6 +284,7 @@ root = Path({root!r})
 try:
     with stage(root, "path-only") as staged:
         staged.write("alerts", alerts(1_000_000))
+        staged.publish()
 except StoreError as error:
     print(error.exit_code, error, left(root))
 """
