@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from .. import __version__
 from . import (
     bench_command,
+    callers_command,
     catalog_commands,
     commands,
     config_command,
@@ -20,6 +21,7 @@ TREE = {
     "strategy": commands.strategy,
     "sweep": commands.sweep,
     "surface": surface_command.surface,
+    "callers": callers_command.callers,
     "runs": {
         "list": commands.runs_list,
         "show": commands.runs_show,

@@ -12,6 +12,7 @@ from highwater.engine.policy import Policy, Rung
 from highwater.engine.strategy import trade_columns
 from highwater.io import schemas
 from highwater.kernels.stats import kaplan_meier
+from plain_callers import chance, fate
 from small_market import close, plain
 
 POLICY = Policy(sl=0.8, tp=(Rung(1.3),), trail_pct=0.15)
@@ -30,28 +31,9 @@ def rows_of(columns):
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def chance(cases):
-    """Return the Kaplan-Meier chance of a hit, of (time, hit) pairs: the product over the times of hits."""
-    left = 1.0
-    for time in sorted({time for time, hit in cases if hit}):
-        at_risk = sum(t >= time for t, _ in cases)
-        left *= 1 - sum(t == time and hit for t, hit in cases) / at_risk
-    return 1 - left
-
-
 def middle(rows, name, how=statistics.median):
     known = [row[name] for row in rows if row[name] is not None]
     return how(known) if known else None
-
-
-def fate(ready, bars, entry, hit):
-    """Return what became of a call: reached, data_ended, died, or None where it was followed and traded to the end."""
-    if hit:
-        return "reached"
-    if entry["coverage_end"] < entry["end"]:
-        return "data_ended"
-    silence = entry["end"] - (bars[entry["last"] - 1][0] + ready.step)
-    return "died" if silence > 10 * ready.step else None
 
 
 def expected(ready, paths, trades, name):

@@ -1,0 +1,75 @@
+"""Fixed targets and stops on a run taken up again: what every cell of a grid returned to some of its alerts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..io.errors import UsageError
+from ..kernels.arrays import Floats, Ints
+from .recipe import Prepared
+from .sizing import uncovered
+from .space import Space
+from .surface import MEMORY, Work, only, plan, stripes
+from .surface_grid import grid_of
+from .sweep import guard_overflow
+from .tallies import Ground, ground
+from .values import Range
+
+TP, SL = Range(1.1, 10.0, 0.1), Range(0.2, 0.95, 0.05)  # the grid unless told otherwise
+MOST_CELLS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A target and a stop, multiples of the entry price, and the mean return with them, in basis points."""
+
+    tp: float
+    sl: float
+    avg_return_bps: float
+
+
+@dataclass(frozen=True)
+class FixedExits:
+    """A grid of fixed targets and stops, ready to be tried on any alerts of a run that have a window."""
+
+    there: Ground
+    work: Work
+
+    def sums(self, rows: np.ndarray | None = None) -> Ints:
+        """Return the summed ``ret_q`` of every cell, int64, on the alerts numbered ``rows`` among those with a window.
+
+        On all of them where ``rows`` is None.
+        """
+        found = np.zeros(self.work.grid.cells, np.int64)
+        there = self.there if rows is None else only(self.there, rows)
+        if there.fits.size:
+            for first, tally, _ in stripes(there, self.work, "groups", lambda done: None):
+                found[first : first + tally.size] = tally["sum_q"]
+        return found
+
+    def best(self, sums: Ints, alerts: int) -> Cell:
+        """Return the cell with the highest sum, of equal ones the first, with its mean over ``alerts``."""
+        return self.cell(int(np.argmax(sums)), sums, alerts)
+
+    def cell(self, number: int, sums: Ints, alerts: int) -> Cell:
+        """Return one cell with its mean over the ``alerts`` that ``sums`` are of."""
+        drawn = self.work.grid.drawn(number, 1)
+        return Cell(float(drawn["tp"][0]), float(drawn["sl"][0]), float(sums[number]) / alerts / 100)
+
+
+def not_covered(prepared: Prepared) -> str:
+    """Return the flag of a run whose trades no surface covers, with its value; "" where one does."""
+    return uncovered(Space({}), prepared.trading)
+
+
+def fixed_exits(prepared: Prepared, highs: Floats, tp: Range, sl: Range, threads: int | None) -> FixedExits:
+    """Return the grid of every ``tp`` with every ``sl``; ``highs`` float64[A] are ``ath_mult``, NaN without a window.
+
+    Raises UsageError where a surface does not cover how the run traded, LimitError where the grid is too large.
+    """
+    grid = grid_of({"tp": (tp,), "sl": (sl,)}, MOST_CELLS)
+    if what := not_covered(prepared):
+        raise UsageError(f"the run traded with {what}, which fixed exits in hindsight do not cover")
+    guard_overflow(prepared, highs)
+    work = plan(grid, prepared, "avg_return_bps", False, None, MEMORY, MOST_CELLS)
+    return FixedExits(ground(prepared, "tables", MEMORY, threads), work)
