@@ -11,6 +11,7 @@ from . import (
     config_command,
     export_commands,
     housekeeping_commands,
+    regret_command,
     rerun_commands,
     surface_command,
 )
@@ -22,6 +23,7 @@ TREE = {
     "sweep": commands.sweep,
     "surface": surface_command.surface,
     "callers": callers_command.callers,
+    "regret": regret_command.regret,
     "runs": {
         "list": commands.runs_list,
         "show": commands.runs_show,
