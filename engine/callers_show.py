@@ -66,7 +66,8 @@ def policies_of(chosen: CallerPolicies, found: Ranking, most: int) -> None:
     order = [named[name] for name in found.rows["caller_name"].to_pylist() if name in named]
     cells = []
     for each in order[:most]:
-        cells.append([each.caller_name or "(none)", f"{each.calls:,}", *_cell(each.best), *_cell(each.chosen)])
+        own = [each.caller_name or "(none)", f"{each.calls:,}", *_cell(each.best)]
+        cells.append([*own, f"{each.others:,}", *_cell(each.chosen)])
     out.print()
     heads = [
         "caller",
@@ -74,11 +75,13 @@ def policies_of(chosen: CallerPolicies, found: Ranking, most: int) -> None:
         "best\nTP",
         "best\nSL",
         "mean in\nhindsight",
-        "others'\nTP",
-        "others'\nSL",
-        "mean of\nthese",
+        "others'\ncalls",
+        "their\nTP",
+        "their\nSL",
     ]
-    out.print(show.table("Best fixed exits, and those chosen on the other callers' alerts", heads, cells))
+    out.print(
+        show.table("Best fixed exits, and those chosen on the other callers' alerts", [*heads, "mean of\nthese"], cells)
+    )
     _more(len(order) - len(cells))
     best, others, whole = (show.bps(x) for x in (chosen.best_bps, chosen.chosen_bps, chosen.whole.avg_return_bps))
     out.print(f"\nbest     {best} a trade with each caller's own best: hindsight")

@@ -8,15 +8,15 @@ from ..io.errors import UsageError
 from ..kernels.arrays import Floats, Ints
 from .recipe import Prepared
 from .sizing import uncovered
-from .space import Space
+from .space import Space, to_policies
 from .surface import MEMORY, Work, only, plan, stripes
 from .surface_grid import grid_of
 from .sweep import guard_overflow
-from .tallies import Ground, ground
+from .tallies import Ground, ground, returns
 from .values import Range
 
 TP, SL = Range(1.1, 10.0, 0.1), Range(0.2, 0.95, 0.05)  # the grid unless told otherwise
-MOST_CELLS = 1_000_000
+MOST_CELLS = 100_000
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,15 @@ class FixedExits:
     there: Ground
     work: Work
 
-    def sums(self, rows: np.ndarray | None = None) -> Ints:
-        """Return the summed ``ret_q`` of every cell, int64, on the alerts numbered ``rows`` among those with a window.
+    def sums(self) -> Ints:
+        """Return the summed ``ret_q`` of every cell, int64, over all these alerts."""
+        parts = stripes(self.there, self.work, "groups", lambda done: None)
+        return np.concatenate([tally["sum_q"] for _, tally, _ in parts])
 
-        On all of them where ``rows`` is None.
-        """
-        found = np.zeros(self.work.grid.cells, np.int64)
-        there = self.there if rows is None else only(self.there, rows)
-        if there.fits.size:
-            for first, tally, _ in stripes(there, self.work, "groups", lambda done: None):
-                found[first : first + tally.size] = tally["sum_q"]
-        return found
+    def returns(self, rows: np.ndarray) -> Ints:
+        """Return ``ret_q`` int64[N, cells] of every cell on the alerts numbered ``rows`` among those with a window."""
+        grid = self.work.grid
+        return returns(only(self.there, rows), to_policies(grid.space, grid.drawn(0, grid.cells))).T
 
     def best(self, sums: Ints, alerts: int) -> Cell:
         """Return the cell with the highest sum, of equal ones the first, with its mean over ``alerts``."""

@@ -2,7 +2,9 @@ import math
 
 import pytest
 import small_market
+from highwater.engine import caller_policies as room
 from highwater.engine.caller_policies import caller_policies
+from highwater.io.errors import LimitError
 from plain_callers import CELLS, made, returns
 
 
@@ -76,6 +78,19 @@ def test_a_caller_without_others_has_none_chosen(ready, tmp_path):
     (row,) = caller_policies(made(small_market.prepared(tmp_path)), 1).rows
 
     assert (name, 0, None) == (row.caller_name, row.others, row.chosen)
+
+
+def test_the_cut_of_the_work_changes_nothing(ready, monkeypatch):
+    whole = caller_policies(made(ready), 1)
+    monkeypatch.setattr(room, "BLOCK", 3 * len(CELLS))
+
+    assert whole == caller_policies(made(ready), 1)
+
+
+def test_too_many_callers_for_the_grid_are_refused(ready, monkeypatch):
+    monkeypatch.setattr(room, "MOST", len(CELLS))
+    with pytest.raises(LimitError, match=r"18 fixed exits for each of \d callers are more than 18; raise --min-calls"):
+        caller_policies(made(ready), 1)
 
 
 def test_threads_change_nothing(ready):
