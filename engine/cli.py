@@ -6,12 +6,14 @@ from .. import __version__
 from . import (
     bench_command,
     cache_commands,
+    callers_command,
     catalog_commands,
     check_commands,
     commands,
     config_command,
     export_commands,
     housekeeping_commands,
+    regret_command,
     rerun_commands,
     surface_command,
 )
@@ -22,6 +24,8 @@ TREE = {
     "strategy": commands.strategy,
     "sweep": commands.sweep,
     "surface": surface_command.surface,
+    "callers": callers_command.callers,
+    "regret": regret_command.regret,
     "runs": {
         "list": commands.runs_list,
         "show": commands.runs_show,

@@ -176,17 +176,18 @@ def _tells(config: Config, work: Work, batch: AlertBatch, piece: Slice) -> tuple
     """Return what a run on this slice would tell of what its candles alone do not decide; None where it would fail."""
     sources, trading, store = work
     try:
-        prepared = _opened(config, recipe.prepare_on(batch, piece, True, sources, trading, Clock()))
-        prepared = hold_out(prepared, config.get("guards", {}).get("holdout", 0.0))
+        prepared = seen(config, recipe.prepare_on(batch, piece, True, sources, trading, Clock()))
     except DataError:
         return None
     errors = pa.Table.from_pylist(recipe.excluded(prepared))
     return _told(errors, path_table(prepared, (), store.threads))
 
 
-def _opened(config: Config, prepared: Prepared) -> Prepared:
-    """Return the holdout alone where that is what a run traded, else all."""
-    return only_held_out(prepared, config["holdout"]) if "unsealed" in config else prepared
+def seen(config: Config, prepared: Prepared) -> Prepared:
+    """Return the alerts without those a run did not see: its holdout, or all but that where it opened it."""
+    if "unsealed" in config:
+        return only_held_out(prepared, config["holdout"])
+    return hold_out(prepared, config.get("guards", {}).get("holdout", 0.0))
 
 
 def _told(errors: pa.Table, paths: pa.Table) -> tuple[list[Any], list[Any]]:
@@ -220,7 +221,7 @@ def _baseline(job: _Job) -> Outcome:
 
 
 def _strategy(job: _Job) -> Outcome:
-    policy, prepared = parse_policy(job.config["policy"]), _opened(job.config, job.prepared)
+    policy, prepared = parse_policy(job.config["policy"]), seen(job.config, job.prepared)
     about = {name: job.config[name] for name in ("unsealed", "holdout") if name in job.config}
     return run_strategy(prepared, job.store, policy, _multiples(job.config), job.command, about)
 

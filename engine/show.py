@@ -247,6 +247,15 @@ def document(outcome: Outcome, tables: Sequence[str], most: int = 50) -> str:
     return json.dumps(found, indent=2, allow_nan=False)
 
 
+def defined(value: Any) -> Any:
+    """Return a JSON value with None for each number in it that is not finite."""
+    if isinstance(value, dict):
+        return {key: defined(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [defined(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def rows_of(found: pa.Table) -> list[dict[str, Any]]:
     """Return the rows of a table as JSON values."""
     return [

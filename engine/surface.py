@@ -170,7 +170,7 @@ def moving_stops(grid: Grid, rows: slice) -> Policies:
 
 def _by_candle(there: Ground, work: Work, first: int, out: np.ndarray) -> None:
     """Add the alerts that do not fit to the cells from target ``first`` on; and write medians, which do not add up."""
-    alone = _only(there, np.flatnonzero(~there.fits))
+    alone = only(there, np.flatnonzero(~there.fits))
     begin = first * (work.grid.cells // work.grid.shape[0])
     for s in range(0, out.size, PIECE):
         count = min(PIECE, out.size - s)
@@ -215,10 +215,10 @@ def groups(there: Ground, work: Work) -> list[tuple[pa.Scalar, Ground]]:
             f"{work.most:,}; {fits} fits, or raise it with --max-cells"
         )
     kind = pa.date32() if work.by == "day" else pa.string()
-    return [(pa.scalar(key, kind), _only(there, np.array(rows[key]))) for key in sorted(rows)]
+    return [(pa.scalar(key, kind), only(there, np.array(rows[key]))) for key in sorted(rows)]
 
 
-def _only(there: Ground, rows: np.ndarray) -> Ground:
+def only(there: Ground, rows: np.ndarray) -> Ground:
     """Return the alerts numbered ``rows`` of ``there``."""
     return replace(there, windows=_of(there.windows, rows), fits=there.fits[rows], order=np.arange(rows.size))
 

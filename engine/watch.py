@@ -74,9 +74,12 @@ def _killed(number: int, known: Mapping[str, Any]) -> int:
     line, stage = reason(number, known), Path(known.get("stage", "/"))
     if stage.name and stage.is_dir():
         from ..io.publish import sweep
+        from ..io.searches import stopped, unfinished
 
         sweep(stage.parent)
-        line += "; nothing was saved"
+        root, run_id = stage.parents[1], stage.name.partition(".")[0]
+        kept = [stopped(one.path, root) for one in unfinished(root) if one.run_id == run_id]
+        line += f"; {kept[0] if kept else 'nothing was saved'}"
     print(f"highwater: {line}", file=sys.stderr)
     return 1
 

@@ -53,6 +53,29 @@ def _fields(kind: pa.DataType, names: str) -> list[pa.Field]:
     return [pa.field(name.rstrip("!"), kind, nullable=not name.endswith("!")) for name in names.split()]
 
 
+def multiple_name(multiple: float) -> str:
+    """Return a multiple as it stands in column names: ``2x``, ``1_2x``. Raises ValueError unless it is above 1."""
+    if not 1 < multiple < float("inf"):
+        raise ValueError(f"multiple {multiple!r} must be a finite number above 1")
+    digits = f"{Decimal(repr(float(multiple))):f}"
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).replace(".", "_") + "x"
+
+
+def _judged(k: str) -> list[pa.Field]:
+    """Return what a caller's calls prove of one multiple (``engine.rates``).
+
+    Of the calls that were entered some reached it; of the others, some came too late for the data to follow them to
+    the horizon, and some are of a token that was not traded any more. The raw rate ``hit_*_rate`` and its Wilson
+    interval count all of them; ``km`` is Kaplan and Meier's estimate; ``needs`` counts further calls.
+    """
+    ends = f"hit_{k}_low hit_{k}_high hit_{k}_km_low hit_{k}_km_high hit_{k}_shrunk hit_{k}_q"
+    return [
+        *_fields(INT, f"calls_reached_{k} calls_data_ended_{k} calls_died_{k}"),
+        *_fields(FLOAT, ends),
+        *_fields(INT, f"hit_{k}_needs"),
+    ]
+
+
 ALERTS = pa.schema(
     [
         *_fields(TEXT, "call_id! mint! caller_name! chain!"),
@@ -116,6 +139,8 @@ CALLERS = pa.schema(
         *_fields(FLOAT, "median_dd_pre_2x_or_horizon median_ret_end_bps censored_rate"),
         *_fields(INT, "trades_count"),
         *_fields(FLOAT, "avg_return_bps median_return_bps win_rate stop_out_rate mean_worst_bps mean_best_bps"),
+        *_fields(FLOAT, "median_ath_low median_ath_high median_return_low_bps median_return_high_bps caller_score"),
+        *(field for k in map(multiple_name, MULTIPLES) for field in _judged(k)),
     ]
 )
 
@@ -130,14 +155,6 @@ FIXED = {
     "callers": CALLERS,
     "errors": ERRORS,
 }
-
-
-def multiple_name(multiple: float) -> str:
-    """Return a multiple as it stands in column names: ``2x``, ``1_2x``. Raises ValueError unless it is above 1."""
-    if not 1 < multiple < float("inf"):
-        raise ValueError(f"multiple {multiple!r} must be a finite number above 1")
-    digits = f"{Decimal(repr(float(multiple))):f}"
-    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).replace(".", "_") + "x"
 
 
 def paths(multiples: tuple[float, ...] = MULTIPLES) -> pa.Schema:
