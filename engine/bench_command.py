@@ -15,7 +15,7 @@ def bench(questions: list[str] | None = None, *, figures: bool = False) -> int:
     """Measure how fast it is on this machine; works in a clone of the repository.
 
     Args:
-        questions: What to measure: catalog, exits, million, paths, peers, scale, search, slices, start, verify
+        questions: What to measure: cache, catalog, exits, million, paths, peers, scale, search, slices, start, verify
             (default: all).
         figures: Write the table into the README, and the curves beside the benches.
     """
