@@ -1,5 +1,6 @@
 """Interleaved rounds of the ways a bench compares, and one table of all that was measured."""
 
+import contextlib
 import os
 import resource
 import statistics
@@ -51,8 +52,13 @@ class Bench:
         self.times: dict[str, Times] = {}
         benchmark.extra_info["load_average"] = os.getloadavg()[0]
 
-    def compare(self, ways: dict[str, Callable[[], object]], rounds: int = 15, cores: int = 1) -> dict[str, Times]:
-        """Return the times of each way; a round runs every way once, on ``cores`` threads, after one unmeasured."""
+    def compare(
+        self, ways: dict[str, Callable[[], object]], rounds: int = 15, cores: int | None = 1
+    ) -> dict[str, Times]:
+        """Return the times of each way; a round runs every way once, after one unmeasured.
+
+        On ``cores`` threads; None: on as many as each way asks for itself.
+        """
         walls: dict[str, list[float]] = {name: [] for name in ways}
         cpus: dict[str, list[float]] = {name: [] for name in ways}
 
@@ -63,7 +69,7 @@ class Bench:
                 cpus[name].append(spent() - cpu)
                 walls[name].append(time.perf_counter() - wall)
 
-        with threads(cores):
+        with threads(cores) if cores else contextlib.nullcontext():
             for way in ways.values():
                 way()
             self.benchmark.pedantic(one_round, rounds=rounds)
