@@ -117,11 +117,11 @@ def surface_of_a_million(bench, market: Market, note: str = "") -> None:
 
 def a_trade(bench, alerts: int, trials: dict, note: str) -> None:
     """Measure ways that each make a number of trials, and say what a trade takes; the last is the plain loop."""
-    _growth()
+    growth()
     times = bench.compare({way: call for way, (_, call) in trials.items()}, rounds=3, cores=CORES)
     rates = {way: 1e9 * times[way].median / alerts / count for way, (count, _) in trials.items()}
     *_, plain = rates
-    memory = f", {_growth():,.0f} MiB beside the candles" if STATUS.exists() else ""
+    memory = f", {growth():,.0f} MiB beside the candles" if STATUS.exists() else ""
     for way, rate in rates.items():
         faster = "" if way == plain else f", {rounded(rates[plain] / rate)}x bar by bar{memory}{note}"
         bench.say(way, times[way], f"{rounded(rate)} ns a trade{faster}")
@@ -163,7 +163,7 @@ def close(plain: np.ndarray, mean_q: np.ndarray) -> None:
     np.testing.assert_allclose(plain, mean_q / 1e6, rtol=0, atol=ours.ROUNDING)
 
 
-def _growth() -> float:
+def growth() -> float:
     """Return the MiB by which the peak of this process's memory lies above its memory now, and begin anew."""
     if not STATUS.exists():
         return float("nan")

@@ -16,13 +16,14 @@ from . import (
     regret_command,
     rerun_commands,
     surface_command,
+    sweep_command,
 )
 from .shell import run
 
 TREE = {
     "baseline": commands.baseline,
     "strategy": commands.strategy,
-    "sweep": commands.sweep,
+    "sweep": sweep_command.sweep,
     "surface": surface_command.surface,
     "callers": callers_command.callers,
     "regret": regret_command.regret,
@@ -62,7 +63,7 @@ TREE = {
     },
     "demo": commands.demo,
     "bench": bench_command.bench,
-    "optimizer": commands.sweep,
+    "optimizer": sweep_command.sweep,
 }
 
 

@@ -5,11 +5,11 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from . import commands, values
+from . import commands, sweep_command, values
 from .settings import Exports, Sources, Store, Trading
 from .shell_help import Parameter, parameters
 
-_COMMANDS = (commands.baseline, commands.strategy, commands.sweep)
+_COMMANDS = (commands.baseline, commands.strategy, sweep_command.sweep)
 _RECORDS = (Sources, Trading, Store, Exports)
 
 

@@ -100,7 +100,7 @@ def judge(
         alerts = next(each.digest for each in there.prepared.inputs if each.kind == "alerts")
         ledger = ledger_of(store.runs, alerts, config, luck.distinct if luck else trials.count)
         if known is not None:
-            ledger = Ledger(known.tried, ledger.runs, known.peeks)
+            ledger = Ledger(known.tried, ledger.searches, known.peeks)
         space, drawn, ids = best.work.space, best.drawn(), best.rows["trial_id"].astype(np.int64)
         columns = ranked_columns(there, to_policies(space, drawn), ids, luck, ledger.tried)
         unseen = luck and unseen_of(there, luck, _at(trials, [fold.trial for fold in luck.folds]))

@@ -32,8 +32,9 @@ def lines(judged: Judgement) -> list[str]:
         out.append(
             f"   holdout sealed: the last {judged.asked.holdout:.0%} of the days; looked at {judged.ledger.peeks} times"
         )
-    runs = f"{judged.ledger.runs:,} run{'s' * (judged.ledger.runs > 1)}"
-    out.append(f"   tried on these alerts so far: {judged.ledger.tried:,} configurations in {runs}")
+    count = judged.ledger.searches
+    searches = f"{count:,} search{'es' * (count > 1)}"
+    out.append(f"   tried on these alerts so far: {judged.ledger.tried:,} configurations in {searches}")
     return out
 
 

@@ -20,10 +20,10 @@ _KNOWN = "SELECT run_id, config, trials, alerts_digest, status FROM catalog.runs
 
 @dataclass(frozen=True)
 class Ledger:
-    """``tried``: different configurations on some alerts in all; ``runs`` that tried them; ``peeks`` at a holdout."""
+    """``tried``: configurations on some alerts in all, in so many different ``searches``; ``peeks`` at a holdout."""
 
     tried: int
-    runs: int
+    searches: int
     peeks: int
 
 
@@ -33,14 +33,14 @@ def ledger_of(runs: Path, alerts_digest: str, config: Mapping[str, Any], trials:
     Runs come from the catalog, and where it has not been synced since, from their manifests. A search done again, or
     further with the same seed, counts once; that other searches may hold the same policies is not allowed for.
     """
-    most, count, peeks = {attempt(config): trials}, 1, 0
+    most, peeks = {attempt(config): trials}, 0
     for found, tried in _before(runs, alerts_digest):
         if "unsealed" in found:
             peeks += 1
         elif tried:
             key = attempt(found)
-            most[key], count = max(most.get(key, 0), tried), count + 1
-    return Ledger(sum(most.values()), count, peeks)
+            most[key] = max(most.get(key, 0), tried)
+    return Ledger(sum(most.values()), len(most), peeks)
 
 
 def peeks_at(runs: Path, alerts_digest: str) -> int:

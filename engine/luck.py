@@ -93,6 +93,7 @@ def luck_of(
     known, _ = calendar(there)
     if known.days < LEAST_DAYS:
         return None
+    from ..kernels.jit import threads as on
     from ..kernels.luck import grouped
     from ..kernels.sharpe import sharpes_of
 
@@ -106,18 +107,21 @@ def luck_of(
         some = policies(first, min(room, trials - first))
         keys[first : first + room] = keys_of(some)
         sums = by_day(there, some)
-        for s in range(0, len(sums), CHUNK):
-            part, begin = sums[s : s + CHUNK], first + s
-            best.add(part, begin)
-            race.add(part, begin)
-            sharpes[begin : begin + len(part)] = sharpes_of(part)
-            if split:
-                blocks.append(grouped(part, split[1], split[0]))
+        with on(there.threads):
+            for s in range(0, len(sums), CHUNK):
+                part, begin = sums[s : s + CHUNK], first + s
+                best.add(part, begin)
+                race.add(part, begin)
+                sharpes[begin : begin + len(part)] = sharpes_of(part)
+                if split:
+                    blocks.append(grouped(part, split[1], split[0]))
         advance(first + len(sums))
-    halving = halving_of(np.concatenate(blocks, axis=1), known, split[1]) if split and trials > 1 else None
+    with on(there.threads):
+        halving = halving_of(np.concatenate(blocks, axis=1), known, split[1]) if split and trials > 1 else None
+        independent = independent_of(few)
     spread = sharpes[~np.isnan(sharpes)]
     variance = float(spread.var()) if spread.size else float("nan")
-    distinct, independent = int(np.unique(keys).size), independent_of(few)
+    distinct = int(np.unique(keys).size)
     return Luck(known, trials, distinct, length, *best.found(), variance, independent, halving, race.found())
 
 

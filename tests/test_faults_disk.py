@@ -73,7 +73,7 @@ def test_what_the_disk_refuses_leaves_no_run_and_a_second_try_succeeds(
 
 KEY_NUMBERS = {
     "baseline": ([], "truth/paths.parquet", ["Callers, by the median"]),
-    "strategy": (["--tp", "2", "--sl", "0.7"], "policy/trades.parquet", ["mean return", "verdict"]),
+    "strategy": (["--tp", "2", "--sl", "0.7"], "policy/trades.parquet", ["mean return", "resolution"]),
     "sweep": (["--trials", "40"], "policy/trades.parquet", ["Best of 40 trials", "mean return", "winner"]),
     "sweep of many trials": (["--trials", "40"], "results/trials.parquet", ["Best of 40 trials", "mean return"]),
     "surface": (["--tp", "1.1:3:0.1", "--sl", "0.7"], "results/surface.parquet", ["Best of 20 cells", "mean return"]),

@@ -3,7 +3,7 @@ import math
 import pytest
 import small_market
 from highwater.engine import rates
-from highwater.engine.baseline import path_columns
+from highwater.engine.baseline import path_table
 from highwater.engine.caller_ranking import ranking
 from highwater.engine.callers import caller_columns
 from highwater.io import schemas
@@ -13,7 +13,7 @@ from highwater.io.errors import MissingError, UsageError
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     ready = small_market.prepared(tmp_path_factory.mktemp("market"))
-    return schemas.table(schemas.CALLERS, caller_columns(ready, path_columns(ready, (), 1), None), "run")
+    return schemas.table(schemas.CALLERS, caller_columns(ready, path_table(ready, (), 1), None), "run")
 
 
 ORDERS = {

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from highwater.engine import commands, config_command
+from highwater.engine import commands, config_command, sweep_command
 from highwater.engine.config_command import SETTINGS
 from highwater.engine.shell_help import parameters
 from small_market import run
@@ -23,7 +23,7 @@ def shown(*words):
 
 
 def test_every_setting_of_the_commands_is_there():
-    theirs = [each for each in (commands.baseline, commands.strategy, commands.sweep) for each in parameters(each)]
+    theirs = [each for each in (commands.baseline, commands.strategy, sweep_command.sweep) for each in parameters(each)]
     names = {each.name.rstrip("_") for each in theirs} - {"json", "resume"}
 
     assert names == set(shown())

@@ -5,7 +5,7 @@ import naive
 import numpy as np
 import pytest
 import small_market
-from highwater.engine.baseline import path_columns
+from highwater.engine.baseline import path_table
 from highwater.engine.fixed_exits import Cell
 from highwater.engine.policy import Policy, Rung
 from highwater.engine.regret import QUANTILES, WITHIN, after, regret
@@ -41,11 +41,11 @@ def ready(tmp_path_factory):
 
 def done(ready, policy, threads=1):
     """Return what a run with one policy would hold of it, and its paths."""
-    paths = path_columns(ready, (), threads)
+    paths = path_table(ready, (), threads)
     trades, fills = trade_columns(ready, policy, threads)
     kept = schemas.table(schemas.TRADES, with_tail_capture(trades, paths), "run")
     tables = kept, schemas.table(schemas.FILLS, fills, "run")
-    return Traded(policy, *tables), schemas.table(schemas.paths(), paths, "run")
+    return Traded(policy, *tables), schemas.with_run(paths, "run")
 
 
 def later(bars, entry, fill, within):

@@ -203,7 +203,15 @@ def test_the_command_prints_what_was_done_and_what_came_out(home, words):
     manifest = read_manifest(find_run(home[2].runs, "latest").path)
 
     assert (0, "") == (done.code, done.err)
-    for text in ("19 used of 24 read", " cells x 19 alerts = ", " trades in ", "Best of ", "plateau", "verdict"):
+    for text in (
+        "19 used of 24 read",
+        " cells x 19 alerts = ",
+        " trades in ",
+        "Best of ",
+        "plateau",
+        "resolution",
+        "VERDICT",
+    ):
         assert text in done.out
     assert f"run {manifest.run_id}\n" in done.out
     assert ("Mean return per trade" in done.out) == (words not in (COMMANDS["one axis"], COMMANDS["one cell"]))

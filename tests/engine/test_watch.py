@@ -49,12 +49,12 @@ KILLED_IN_THE_SECOND_BLOCK = """
 """
 CUT_SHORT = """
     from highwater.engine import run
-    usual = run.path_columns
+    usual = run.path_metrics
     def cut(prepared, *given):
         prepared.slice.path.chmod(0o600)
         os.truncate(prepared.slice.path, 100)
         return usual(prepared, *given)
-    run.path_columns = cut
+    run.path_metrics = cut
 """
 TELLS_ITS_NUMBER = """
     from highwater.engine import run
@@ -62,7 +62,7 @@ TELLS_ITS_NUMBER = """
         print(os.getpid(), flush=True)
         while True:
             signal.pause()
-    run.path_columns = wait
+    run.path_metrics = wait
 """
 
 

@@ -207,7 +207,7 @@ def test_only_what_was_kept_is_listed_and_removed(tmp_path):
     others = ["paths_mine.parquet", "slice_notes.json", "slice_20250101_20250102_mine.arrow", "notes.txt"]
     for name in others:
         (tmp_path / name).write_text("mine")
-    (tmp_path / ".paths-x~0123.abc.draft").mkdir()  # its process is dead
+    (tmp_path / ".paths-x~0123.abcdef012345.draft").mkdir()  # its process is dead
     remove([*metrics_in(tmp_path), *slices_in(tmp_path)])
 
     assert sorted(others) == kept(tmp_path)

@@ -1,0 +1,76 @@
+"""What does the verdict cost: every trial by day, luck, selection and walk-forward, on 10,000 alerts over a year?"""
+
+from types import SimpleNamespace
+
+import numpy as np
+from highwater.bench.market import ALERTS, CANDLES, STEP, market
+from highwater.bench.questions import CORES, PAID, growth, policies
+from highwater.engine.luck import SAMPLE, luck_of
+from highwater.engine.tallies import Ground
+from highwater.kernels import Policies, Rules, column
+from highwater.kernels.jit import threads
+from highwater.kernels.search import search_all
+from highwater.kernels.tables import tally_tables
+
+DAY, DAYS, TRIALS, MEMORY = 86_400_000, 365, 1_000_000, 512 << 20
+
+
+def ground(engine: str) -> Ground:
+    """Return the market with its alerts spread over a year, ready for the guards."""
+    made, days = market(), np.random.default_rng(0).integers(0, DAYS, ALERTS)
+    later = days * DAY
+    candles = made.candles._replace(ts=column(made.candles.ts + np.repeat(later, CANDLES), np.int64))
+    moved = {name: column(getattr(made.windows, name) + later, np.int64) for name in ("ts", "end", "coverage_end")}
+    windows = made.windows._replace(**moved)
+    ready = SimpleNamespace(
+        slice=SimpleNamespace(candles=candles),
+        step=STEP,
+        rules=Rules(),
+        costs=PAID,
+        trading=SimpleNamespace(horizon=CANDLES * STEP),
+    )
+    fits = np.full(ALERTS, engine == "tables")
+    return Ground(ready, windows, fits, np.argsort(windows.ts), MEMORY, CORES)  # type: ignore[arg-type]
+
+
+def cut(whole: Policies, first: int, count: int) -> Policies:
+    return Policies(*(column(part[first : first + count], part.dtype) for part in whole))
+
+
+def judged(there: Ground, trials: Policies) -> None:
+    count = trials.sl.size
+    luck_of(there, count, lambda first, some: cut(trials, first, some), cut(trials, 0, min(count, SAMPLE)))
+
+
+def test_guards_of_a_million(bench):
+    there, trials = ground("tables"), policies(market(), TRIALS)
+    ten = cut(trials, 0, 10_000)
+    judged(there, cut(trials, 0, 64))
+
+    def searched():
+        with threads(CORES):
+            tally_tables(there.prepared.slice.candles, there.windows, STEP, ten, Rules(), PAID)
+
+    growth()
+    million = bench.compare({"guards of 1,000,000 trials": lambda: judged(there, trials)}, rounds=2)
+    memory = growth()
+    for way, took in million.items():
+        bench.say(way, took, f"{1e6 * took.median / TRIALS:.3g} µs a trial, {memory:,.0f} MiB beside the candles")
+    ways = {"guards of 10,000 trials": lambda: judged(there, ten), "their search in tables": searched}
+    for way, took in bench.compare(ways, rounds=5).items():
+        bench.say(way, took, f"{1e6 * took.median / 10_000:.3g} µs a trial")
+
+
+def test_guards_bar_by_bar(bench):
+    there, trials = ground("bars"), policies(market(), 256)
+
+    def searched():
+        with threads(CORES):
+            search_all(there.prepared.slice.candles, there.windows, STEP, trials, Rules(), PAID)
+
+    searched()
+    judged(there, cut(trials, 0, 8))
+    ways = {"search of 256 trials, bar by bar": searched, "their guards": lambda: judged(there, trials)}
+    found = bench.compare(ways, rounds=3)
+    for way, took in found.items():
+        bench.say(way, took, f"{took.median / found['search of 256 trials, bar by bar'].median:.2f} of the search")
