@@ -14,10 +14,12 @@ def lines(judged: Judgement) -> list[str]:
     if judged.verdict is None or judged.evidence is None or judged.ledger is None:
         return []
     word, failing, found = judged.verdict.word, judged.verdict.failing, judged.evidence
-    why = f" ({len(failing)} of {len(judged.verdict.checks)} checks fail: {', '.join(failing)})" if failing else ""
+    why = f"{len(failing)} of {len(judged.verdict.checks)} checks fail"
+    if len(failing) < 4:
+        why += f": {', '.join(failing)}"
     wins = f"median {percent(found.median_bps, 0)}, wins {found.win_rate:.0%}"
     out = [
-        f"VERDICT  {word}{why}",
+        f"VERDICT  {word} ({why})" if failing else f"VERDICT  {word}",
         f"winner #{found.trial_id:,}  mean {percent(found.mean_bps)} an alert, {wins}; "
         f"{found.alerts:,} alerts, {found.days:,} days",
     ]
