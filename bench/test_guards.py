@@ -52,12 +52,12 @@ def test_guards_of_a_million(bench):
             tally_tables(there.prepared.slice.candles, there.windows, STEP, ten, Rules(), PAID)
 
     growth()
-    million = bench.compare({"guards of 1,000,000 trials": lambda: judged(there, trials)}, rounds=2)
+    million = bench.compare({"guards of 1,000,000 trials": lambda: judged(there, trials)}, rounds=2, cores=None)
     memory = growth()
     for way, took in million.items():
         bench.say(way, took, f"{1e6 * took.median / TRIALS:.3g} µs a trial, {memory:,.0f} MiB beside the candles")
     ways = {"guards of 10,000 trials": lambda: judged(there, ten), "their search in tables": searched}
-    for way, took in bench.compare(ways, rounds=5).items():
+    for way, took in bench.compare(ways, rounds=5, cores=None).items():
         bench.say(way, took, f"{1e6 * took.median / 10_000:.3g} µs a trial")
 
 
@@ -71,6 +71,6 @@ def test_guards_bar_by_bar(bench):
     searched()
     judged(there, cut(trials, 0, 8))
     ways = {"search of 256 trials, bar by bar": searched, "their guards": lambda: judged(there, trials)}
-    found = bench.compare(ways, rounds=3)
+    found = bench.compare(ways, rounds=3, cores=None)
     for way, took in found.items():
         bench.say(way, took, f"{took.median / found['search of 256 trials, bar by bar'].median:.2f} of the search")

@@ -319,6 +319,8 @@ def stressed(prepared: Prepared, policy: Policy, threads: int | None) -> Sequenc
     dear = arrays.costs(2 * how.fee_bps, 2 * how.slippage_bps, legacy=how.costs == "legacy")
     _, windows = enter(prepared.batch, prepared.slice, replace(how, latency=how.latency + prepared.step))
     kept = np.where(prepared.ok, windows.status, prepared.windows.status)
+    if prepared.sealed_ms is not None:
+        kept = np.where((kept == arrays.OK) & (windows.end > prepared.sealed_ms), arrays.PURGED, kept)
     late = windows._replace(status=kept, last=np.where(kept == arrays.OK, windows.last, windows.first))
     lanes = (
         ("twice the costs", replace(prepared, costs=dear)),

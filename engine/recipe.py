@@ -59,7 +59,7 @@ class Prepared:
     """Alerts, candles and windows, ready for the kernels; one row an alert throughout.
 
     ``alerts`` is the table of ``schemas.ALERTS``; ``status`` and ``message`` say what became of each. ``reused``: the
-    slice was cut by an earlier run.
+    slice was cut by an earlier run. ``sealed_ms``: from when on candles must not be seen, if there is a holdout.
     """
 
     alerts: pa.Table
@@ -73,6 +73,7 @@ class Prepared:
     sources: Sources
     trading: Trading
     clock: Clock
+    sealed_ms: int | None = None
 
     @property
     def step(self) -> int:

@@ -61,10 +61,14 @@ def _spread(record: Record) -> float:
 
 
 def expected_highest(trials: float) -> float:
-    """Return the expected highest of so many independent standard Normal numbers; 0 for one or fewer."""
+    """Return the expected highest of so many independent standard Normal numbers; 0 for one or fewer.
+
+    The approximation falls below 0 for fewer than 1.3, where 0 stands in for it.
+    """
     if trials <= 1:
         return 0.0
-    return (1 - EULER_GAMMA) * _NORMAL.inv_cdf(1 - 1 / trials) + EULER_GAMMA * _NORMAL.inv_cdf(1 - 1 / (trials * e))
+    first, second = (_NORMAL.inv_cdf(1 - 1 / count) for count in (trials, trials * e))
+    return max(0.0, (1 - EULER_GAMMA) * first + EULER_GAMMA * second)
 
 
 def deflated(record: Record, variance: float, trials: float) -> float:

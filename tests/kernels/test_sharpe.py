@@ -37,6 +37,13 @@ def test_expected_highest_of_normal_numbers(trials):
     assert REFERENCE["expected_max_z"][trials] == pytest.approx(expected_highest(int(trials)), abs=1e-9)
 
 
+def test_the_highest_of_few_is_never_below_the_mean_of_one():
+    found = [expected_highest(1 + few / 100) for few in range(101)]
+
+    assert 0.0 == found[0] == min(found)
+    assert sorted(found) == found
+
+
 @pytest.mark.parametrize("case", REFERENCE["mintrl_years_sr2_vs_1_p95"], ids=lambda case: str(case["freq"]))
 def test_shortest_record(case):
     root = case["freq"] ** 0.5
