@@ -87,8 +87,8 @@ def luck_of(
 ) -> Luck | None:
     """Return the ``Luck`` of a search; None where all alerts were entered on one or two days.
 
-    ``policies(first, count)`` are some of its trials, ``sample`` a few that stand for all. O(trials * alerts) for the
-    sums by day, and O(trials * days * resamples).
+    ``policies(first, count)`` are some of its trials, ``sample`` a few that stand for all, or all of them in order.
+    O(trials * alerts) for the sums by day, and O(trials * days * resamples).
     """
     known, _ = calendar(there)
     if known.days < LEAST_DAYS:
@@ -106,7 +106,7 @@ def luck_of(
     for first in range(0, trials, room):
         some = policies(first, min(room, trials - first))
         keys[first : first + room] = keys_of(some)
-        sums = by_day(there, some)
+        sums = few[first : first + room] if trials == len(few) else by_day(there, some)
         with on(there.threads):
             for s in range(0, len(sums), CHUNK):
                 part, begin = sums[s : s + CHUNK], first + s

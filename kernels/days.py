@@ -8,8 +8,11 @@ from . import packed as p
 from .arrays import Ints, Windows, column
 from .exits import FILL, micro, net_return, simulate
 from .jit import compiled, share
+from .staircase import index_all, leap
 from .tables import axes_of, blocks_of, tiled
 from .walk import blocks_for, entry_of, policy_of, window_of
+
+BLOCK = 4096  # alerts whose records are held at once
 
 
 def by_day_tables(candles, windows, step, days: Ints, count: int, policies, rules, costs) -> Ints:
@@ -52,19 +55,23 @@ def add_days(rows, ranks, order, starts, days, out, first, last):
 
 
 def returns_bars(candles, windows, step, policies, rules, costs) -> Ints:
-    """Return ``ret_q`` int64[A, T] of every policy on every window, bar by bar; 0 where a window is not OK."""
+    """Return ``ret_q`` int64[A, T] of every policy on every window, from its first event on; 0 where it is not OK."""
     out = np.zeros((windows.first.size, policies.sl.size), np.int64)
-    share(walk_all, windows.first.size, candles, windows, step, policies, rules, costs, out)
+    for s in range(0, windows.first.size, BLOCK):
+        some = Windows(*(column(part[s : s + BLOCK], part.dtype) for part in windows))
+        index = index_all(candles, some)
+        share(walk_all, some.first.size, candles, some, step, index, policies, rules, costs, out[s : s + BLOCK])
     return out
 
 
 @compiled
-def walk_all(candles, windows, step, policies, rules, costs, out, first, last):
+def walk_all(candles, windows, step, index, policies, rules, costs, out, first, last):
     """Write the returns on windows ``first`` to ``last``."""
     for a in range(first, last):
         if windows.last[a] > windows.first[a]:
             bars, entry = window_of(candles, windows, a), entry_of(windows, a, step)
             blocks, nothing = blocks_for(bars), np.empty(0, FILL)
             for t in range(policies.sl.size):
-                done = simulate(bars, entry, policy_of(policies, t), rules, nothing, blocks)
+                policy = policy_of(policies, t)
+                done = simulate(bars, leap(index, a, entry, policy, bars.ts), policy, rules, nothing, blocks)
                 out[a, t] = micro(net_return(done.gross, entry.price, costs))
