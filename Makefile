@@ -1,6 +1,6 @@
 # Highwater's habits. Needs python3 (3.11 to 3.13) with its venv module, and make; the rest is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash check bench bench-baseline bench-compare lock clean
+.PHONY: help demo test test-crash test-peers check bench bench-baseline bench-compare lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -23,6 +23,9 @@ test-crash: .venv/installed ## kill what writes, and let the disk fail it, at ea
 		apt-get install -y -qq --no-install-recommends strace; } || \
 		{ echo 'strace is missing and was not installed: apt-get install strace' >&2; exit 1; }
 	$(BIN)/python -m pytest tests/crash
+
+test-peers: .venv/peers/installed ## our statistics beside those of arch and scipy
+	.venv/peers/bin/python -m pytest tests/peers
 
 check: .venv/installed ## style, types and floors
 	$(BIN)/ruff check --no-cache .

@@ -91,18 +91,19 @@ def deviations_of(sums: Ints, length: float) -> Floats:
 def block_length(series: Floats) -> float:
     """Return the mean length of the blocks of a stationary bootstrap that suits a series, at least 1.
 
-    Politis and White (Econometric Reviews 2004) as corrected by Patton, Politis and White (2009).
+    Politis and White (Econometric Reviews 2004) as corrected by Patton, Politis and White (2009); twice the first lag
+    is taken from which a few are too small to count, as in Patton's own program, not one less.
     """
     n = series.size
     if n < 8 or not np.ptp(series):
         return 1.0
-    x, most = series - series.mean(), min(n - 1, ceil(sqrt(n)) + max(5, int(log10(n))))
-    gamma = np.array([x[i:] @ x[: n - i] for i in range(most + 1)]) / n
     few, limit = max(5, int(log10(n))), 2 * sqrt(log10(n) / n)
-    small = np.abs(gamma[1:] / gamma[0]) < limit
-    runs = [m for m in range(small.size - few + 1) if small[m : m + few].all()]
-    large = np.flatnonzero(~small)
-    lags = min(2 * max(runs[0] if runs else int(large[-1]) + 1, 1), most)
+    x, most = series - series.mean(), min(n - 2, ceil(sqrt(n)) + few)
+    products = np.array([x[i:] @ x[: n - i] for i in range(most + 1)])
+    spans = np.array([sqrt((x[i + 1 :] @ x[i + 1 :]) * (x[: n - i - 1] @ x[: n - i - 1])) for i in range(most + 1)])
+    gamma, small = products / n, np.abs(products) < limit * spans
+    quiet = [lag for lag in range(1, most - few + 1) if small[lag : lag + few].all()]
+    lags = min(2 * quiet[0], most) if quiet else most
     k = np.arange(1, lags + 1)
     window = np.minimum(1.0, 2 * (1 - k / lags))
     spectrum = gamma[0] + 2 * float((window * gamma[1 : lags + 1]).sum())
