@@ -35,7 +35,7 @@ def runs(tmp_path_factory):
 
 
 def command(runs, words, *more):
-    return run("callers", "latest", *words, "--runs", runs, *more)
+    return run("callers", "latest", *words, "--runs", runs, "--quiet", *more)
 
 
 def refuse(word):

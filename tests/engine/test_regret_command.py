@@ -30,7 +30,7 @@ def made(tmp_path_factory):
 
 def command(made, name, *more):
     runs, ids = made
-    return run("regret", ids[name], "--runs", runs, *more)
+    return run("regret", ids[name], "--runs", runs, "--quiet", *more)
 
 
 def refuse(word):
