@@ -1,0 +1,56 @@
+import day_market
+import pytest
+from highwater.engine.ledger import attempt, ledger_of, peeks_at
+from highwater.io.runs import find_run, read_manifest
+from small_market import Market, run
+
+SWEEP = ["sweep", "--horizon", "12h", "--quiet", "--no-guards", "--tp", "1.1:5", "--sl", "0.3:0.95"]
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("days")
+    day_market.prepared(folder)
+    return Market(folder / "candles.parquet", folder / "alerts.parquet")
+
+
+def alerts_digest(runs):
+    manifest = read_manifest(find_run(runs, "latest").path)
+    return next(one.digest for one in manifest.inputs if one.kind == "alerts")
+
+
+@pytest.mark.parametrize("synced", [None, "first", "all"])
+def test_what_counts_once_and_what_adds(market, tmp_path, synced):
+    """Trials of one seed and space count once, the most of them; another seed, a strategy and other costs add."""
+
+    def tried(*words):
+        assert 0 == run(*words, *market.flags, "--runs", tmp_path).code
+        if synced == "all":
+            assert 0 == run("catalog", "sync", "--runs", tmp_path).code
+        return ledger_of(tmp_path, alerts_digest(tmp_path), {"nothing": "else"}, 0).tried
+
+    assert 40 == tried(*SWEEP, "--trials", "40")
+    if synced == "first":
+        assert 0 == run("catalog", "sync", "--runs", tmp_path).code
+    assert 40 == tried(*SWEEP, "--trials", "40", "--objective", "win_rate", "--where", "trades_count>=1")
+    assert 60 == tried(*SWEEP, "--trials", "60")
+    assert 110 == tried(*SWEEP, "--trials", "50", "--seed", "2")
+    assert 120 == tried(*SWEEP, "--trials", "10", "--fee-bps", "31")
+    assert 121 == tried("strategy", "--tp", "2", "--horizon", "12h", "--quiet")
+    assert 121 == tried("baseline", "--horizon", "12h", "--quiet")
+    assert 0 == ledger_of(tmp_path, "another", {}, 0).tried
+
+
+def test_no_runs_at_all(tmp_path):
+    found = ledger_of(tmp_path / "none", "a", {"x": 1}, 7)
+
+    assert (7, 1, 0) == (found.tried, found.searches, found.peeks)
+    assert 0 == peeks_at(tmp_path / "none", "a")
+
+
+def test_what_is_judged_otherwise_is_the_same_attempt():
+    search = {"search": {"seed": "1", "trials": 10, "space": {}}, "fee_bps": 30}
+    more = search | {"search": {"seed": "1", "trials": 99, "space": {}}, "objective": "x", "guards": {"holdout": 0.2}}
+
+    assert attempt(search) == attempt(more)
+    assert attempt(search) != attempt(search | {"fee_bps": 31})

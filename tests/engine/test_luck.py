@@ -1,0 +1,383 @@
+import dataclasses
+from itertools import combinations
+from math import ceil, log, sqrt
+
+import day_market
+import numpy as np
+import pytest
+from highwater.engine import luck
+from highwater.engine.space import Space, draw, to_policies
+from highwater.engine.tallies import Calendar, by_day, ground
+from highwater.engine.values import DAY, Range
+from highwater.kernels.arrays import Policies
+from highwater.kernels.bootstrap import EXACT, resamples
+from kernel_market import COMPILED
+
+TRIALS, FEW = 150, 40
+HOUR = 3_600_000
+MEMORY = 10**8
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    return day_market.prepared(tmp_path_factory.mktemp("days"))
+
+
+@pytest.fixture(scope="module")
+def policies():
+    """Return the trials of a search, of which the last ten are the first ten again."""
+    drawn = to_policies(day_market.SPACE, draw(day_market.SPACE, 3, 0, TRIALS - 10))
+    return Policies(*(np.concatenate([part, part[:10]]) for part in drawn))
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(luck, "RESAMPLES", 200)
+
+
+def cut(policies, first, count):
+    return Policies(*(np.ascontiguousarray(part[first : first + count]) for part in policies))
+
+
+def luck_of(ready, policies, engine="tables", memory=MEMORY, threads=2):
+    there = ground(ready, engine, memory, threads)
+    few = cut(policies, 0, FEW)
+    return luck.luck_of(there, policies.sl.size, lambda first, count: cut(policies, first, count), few)
+
+
+def bits(found):
+    """Return every field of a ``Luck`` to the bit."""
+    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+    fields["calendar"] = (found.calendar.first, found.calendar.alerts)
+    return {name: repr(each) if not isinstance(each, np.ndarray) else each.tobytes() for name, each in fields.items()}
+
+
+@pytest.fixture(scope="module")
+def expected(ready, policies):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(luck, "RESAMPLES", 200)
+        return luck_of(ready, policies)
+
+
+@pytest.mark.parametrize(
+    ("engine", "memory", "threads"), [("tables", 1, 1), ("tables", 16 * 35 * 70, 2), ("bars", MEMORY, 2)]
+)
+def test_luck_for_any_engine_memory_and_threads(ready, policies, expected, engine, memory, threads):
+    assert bits(expected) == bits(luck_of(ready, policies, engine, memory, threads))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_luck_for_any_chunk(ready, policies, expected, monkeypatch, chunk):
+    monkeypatch.setattr(luck, "CHUNK", chunk)
+
+    assert bits(expected) == bits(luck_of(ready, policies))
+
+
+@pytest.mark.parametrize("ranked", [1, 5, 60])
+@pytest.mark.parametrize("chunk", [3, 4096])
+def test_trials_that_fall_out_of_the_ranked_still_count(ready, policies, expected, monkeypatch, ranked, chunk):
+    monkeypatch.setattr(luck, "RANKED", ranked)
+    monkeypatch.setattr(luck, "CHUNK", chunk)
+    found = luck_of(ready, policies)
+    of_the_ranked = {"ranked": expected.ranked[:ranked], "p": expected.p[:ranked]}
+
+    assert bits(dataclasses.replace(expected, **of_the_ranked)) == bits(found)
+
+
+def naive_omega(row, length):
+    """Return Hansen's omega of a row: his sum over autocovariances."""
+    n, q = len(row), 1 - 1 / length
+    x = [value - sum(row) / n for value in row]
+    gamma = [sum(x[t] * x[t + i] for t in range(n - i)) / n for i in range(n)]
+    kappa = [(n - i) / n * q**i + i / n * q ** (n - i) for i in range(n)]
+    return max(gamma[0] + 2 * sum(k * g for k, g in zip(kappa[1:], gamma[1:], strict=True)), 0) ** 0.5
+
+
+def naive_statistics(sums, length, count):
+    """Return each trial's statistic, float64[N], and it on resamples without centring, float64[N, B]."""
+    days, drawn = sums.shape[1], resamples(luck.SEED, sums.shape[1], length, count)
+    omega = np.array([naive_omega(row, length) for row in sums.tolist()])
+    own = sums.mean(axis=1) * sqrt(days) / omega
+    return own, sums @ drawn.T / days * sqrt(days) / omega[:, None]
+
+
+def naive_romano_wolf(own, resampled):
+    """Return the order of trials and their p-values: each against the highest of all that are not above it."""
+    order = sorted(range(len(own)), key=lambda k: (-own[k], k))
+    found, before = [], 0.0
+    for j, k in enumerate(order):
+        reach = (resampled[order[j:]] - own[order[j:], None]).max(axis=0) >= own[k]
+        before = max(before, (1 + int(reach.sum())) / (1 + reach.size))
+        found.append(before)
+    return order, found
+
+
+def naive_spa(own, resampled, days):
+    """Return Hansen's p-values of the best: consistent, lower, upper."""
+    best, least = max(own.max(), 0.0), -sqrt(2 * log(log(days)))
+    found = []
+    for centre in (np.where(own >= least, own, 0.0), np.maximum(own, 0.0), own):
+        highs = np.maximum((resampled - centre[:, None]).max(axis=0), 0.0)
+        found.append((1 + int((highs >= best).sum())) / (1 + highs.size))
+    return tuple(found)
+
+
+def market_sums(ready, policies):
+    return by_day(ground(ready, "tables", MEMORY, 2), policies)
+
+
+def test_p_values_by_the_whole_matrix(ready, policies, expected):
+    sums = market_sums(ready, policies)
+    own, resampled = naive_statistics(sums, expected.length, 200)
+    _, p = naive_romano_wolf(own, resampled)
+
+    assert own[expected.ranked].tolist() == pytest.approx(sorted(own, reverse=True))
+    assert np.abs(np.array(p) - expected.p).max() <= 1 / 201  # where a resample ties, the last bits decide
+    assert naive_spa(own, resampled, sums.shape[1]) == pytest.approx(expected.p_spa, abs=1e-12)
+    np.testing.assert_allclose(np.sort((resampled - own[:, None]).max(axis=0)), expected.highs, rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_p_values_where_many_trials_are_bad(seed):
+    rng = np.random.default_rng(seed)
+    sums = rng.integers(-1000, 1000, (60, 50)) + np.repeat([-900, -300, 0, 250], 15)[:, None]
+    own, resampled = naive_statistics(sums, 2.5, 200)
+    highs, ranked, p, p_spa = best_of(sums, 2.5)
+    order, expected = naive_romano_wolf(own, resampled)
+
+    assert order == ranked.tolist()
+    assert expected == pytest.approx(p.tolist(), abs=1e-12)
+    assert naive_spa(own, resampled, 50) == pytest.approx(p_spa, abs=1e-12)
+    np.testing.assert_allclose(np.sort((resampled - own[:, None]).max(axis=0)), highs, rtol=1e-9)
+    assert p_spa[1] <= p_spa[0] <= p_spa[2]
+
+
+def best_of(sums, length):
+    best = luck._Best(sums.shape[1], length)
+    best.add(sums, 0)
+    return best.found()
+
+
+def test_what_is_counted_of_all_trials(ready, policies, expected):
+    sums = market_sums(ready, policies)
+    series = sums.tolist()
+    sharpes = [np.mean(row) / np.std(row, ddof=1) for row in series if len(set(row)) > 1]
+    different = {tuple(np.concatenate([np.ravel(part[t]) for part in policies]).tolist()) for t in range(TRIALS)}
+
+    assert TRIALS == expected.trials
+    assert len(different) == expected.distinct < TRIALS
+    assert np.var(sharpes) == pytest.approx(expected.sharpe_variance, rel=1e-12)
+    correlations = np.corrcoef(sums[:FEW])
+    assert FEW**2 / (correlations**2).sum() == pytest.approx(expected.independent, rel=1e-9)
+    assert expected.length == luck.block_days(sums[:FEW].mean(axis=0), 12 * HOUR) >= 2
+
+
+def calendars():
+    """Return calendars of many lengths, some with days without alerts."""
+    rng = np.random.default_rng(4)
+    full = [Calendar(0, np.full(days, 2)) for days in (3, 4, 7, 12, 18, 19, 40, 365)]
+    return full + [Calendar(0, rng.integers(0, 3, days)) for days in (9, 15, 30, 61, 100)]
+
+
+@pytest.mark.parametrize("horizon", [HOUR, 12 * HOUR, DAY, 5 * DAY // 2])
+@pytest.mark.parametrize("known", calendars(), ids=lambda known: str(known.days))
+def test_folds_train_on_what_is_over_a_day_before(known, horizon):
+    folds = luck.folds_of(known, horizon)
+
+    for trained, begin, end in folds:
+        assert trained * DAY + horizon + DAY <= begin * DAY  # the last entry is before the end of the last day
+        assert (trained + 1) * DAY + horizon + DAY > begin * DAY  # and not a day more is left out
+        assert known.alerts[:trained].sum() > 0 < known.alerts[begin:end].sum()
+    assert [end for *_, end in folds] == [begin for _, begin, _ in folds][1:] + [known.days] * bool(folds)
+    assert len(folds) != 1
+    assert len(folds) <= luck.FOLDS
+    assert bool(folds) or known.days < 3 * (horizon / DAY + 3)
+
+
+def test_the_trial_of_a_fold_is_the_best_before_it(ready, policies, expected):
+    sums = market_sums(ready, policies).tolist()
+    cuts = luck.folds_of(expected.calendar, 12 * HOUR)
+    alerts = expected.calendar.alerts.tolist()
+
+    assert len(cuts) == len(expected.folds) > 1
+    for (trained, begin, end), fold in zip(cuts, expected.folds, strict=True):
+        best, high = 0, sum(sums[0][:trained])
+        for k in range(TRIALS):
+            if sum(sums[k][:trained]) > high:
+                best, high = k, sum(sums[k][:trained])
+        told = luck.Fold(begin, end, sum(alerts[:trained]), sum(alerts[begin:end]), best, sum(sums[best][begin:end]))
+        assert told == fold
+
+
+def test_of_equal_trials_the_first_races():
+    known = Calendar(0, np.ones(12, np.int64))
+    race = luck._Race(known, [(4, 6, 9)])
+    row = np.arange(12)
+    race.add(np.array([-row, row, row]), 0)
+    race.add(np.array([row, row + (row > 8)]), 3)
+
+    assert (luck.Fold(6, 9, 4, 3, 1, 6 + 7 + 8),) == race.found()
+
+
+@pytest.mark.parametrize("horizon", [HOUR, 12 * HOUR, DAY, 5 * DAY // 2])
+@pytest.mark.parametrize("known", calendars(), ids=lambda known: str(known.days))
+def test_no_trade_reaches_over_the_end_of_its_block(known, horizon):
+    split = luck.split_of(known, horizon)
+    if split is None:
+        assert known.days < 40
+        return
+    blocks, block = split
+    ends = [known.days * (b + 1) // blocks for b in range(blocks)]
+    for day, b in enumerate(block.tolist()):
+        own = next(i for i, end in enumerate(ends) if day < end)
+        over = (day + 1) * DAY + horizon > ends[own] * DAY and own < blocks - 1
+
+        assert b == (-1 if over else own)
+    assert blocks in (4, 6, 8, 10)
+    assert all(known.alerts[block == b].sum() for b in range(blocks))
+
+
+def naive_halving(sums, alerts, block, blocks):
+    """Return (overfit, losing, slope) of choosing the best on half of the blocks, by plain loops."""
+    trials, worse, losing, here, there = range(len(sums)), 0, 0, [], []
+    halves = list(combinations(range(blocks), blocks // 2))
+    for half in halves:
+        inside = [d for d, b in enumerate(block) if b in half]
+        outside = [d for d, b in enumerate(block) if b >= 0 and b not in half]
+        before, after = ([sum(sums[k][d] for d in days) for k in trials] for days in (inside, outside))
+        best = max(trials, key=lambda k: (before[k], -k))
+        rank = sum(x < after[best] for x in after) + (sum(x == after[best] for x in after) + 1) / 2
+        share = rank / (len(sums) + 1)
+        worse, losing = worse + (log(share / (1 - share)) <= 0), losing + (after[best] < 0)
+        here.append(before[best] / sum(alerts[d] for d in inside))
+        there.append(after[best] / sum(alerts[d] for d in outside))
+    slope = np.polyfit(here, there, 1)[0]
+    return worse / len(halves), losing / len(halves), slope
+
+
+def test_halving_is_plain_cscv(ready, policies, expected):
+    known = expected.calendar
+    blocks, block = luck.split_of(known, 12 * HOUR)
+    some = list(range(TRIALS))
+    plain = naive_halving(market_sums(ready, policies)[some].tolist(), known.alerts.tolist(), block.tolist(), blocks)
+    found = expected.halving
+
+    assert plain == pytest.approx((found.overfit, found.losing, found.slope))
+    assert (blocks, block.tolist().count(-1)) == (found.blocks, found.purged)
+
+
+def entered(ready, days):
+    """Return the ground of the alerts entered on the first so many days of the calendar."""
+    there = ground(ready, "tables", MEMORY, 2)
+    kept = there.windows.ts // DAY < there.windows.ts.min() // DAY + days
+    windows = type(there.windows)(*(np.ascontiguousarray(part[kept]) for part in there.windows))
+    for part in windows:
+        part.flags.writeable = False
+    return dataclasses.replace(there, windows=windows, fits=there.fits[kept], order=np.argsort(windows.ts))
+
+
+@pytest.mark.parametrize(("days", "told"), [(1, None), (2, None), (4, ((), None)), (5, ((), None))])
+def test_too_few_days(ready, policies, days, told):
+    found = luck.luck_of(entered(ready, days), 20, lambda first, count: cut(policies, first, count), policies)
+
+    assert told == (found and (found.folds, found.halving))
+
+
+def test_too_few_days_for_folds_and_halves():
+    known = Calendar(0, np.ones(5, np.int64))
+
+    assert luck.folds_of(known, 3 * DAY) == []
+    assert luck.split_of(known, 3 * DAY) is None
+
+
+def test_one_trial_has_no_halves(ready, policies):
+    one = cut(policies, 0, 1)
+    found = luck_of(ready, one)
+
+    assert (found.halving, found.trials, found.distinct) == (None, 1, 1)
+    assert found.p[0] == found.p_spa[2] or found.p[0] > 0.5
+
+
+def test_whole_sums_are_exact_over_any_resample():
+    rng = np.random.default_rng(6)
+    days = 37
+    sums = np.array([rng.integers(-(10 ** int(e)), 10 ** int(e), days) for e in (3, 9, 13, 14, 15, 17, 18)])
+    sums[2, 0], sums[3, 0] = EXACT // days, EXACT // days + 1
+    found = luck.whole(sums)
+    drawn = np.vstack([resamples(1, days, 3.0, 50), np.eye(days)[:1] * days, np.eye(days)[-1:] * days])
+    means = drawn @ found.T
+
+    for k, (row, given) in enumerate(zip(found.tolist(), sums.tolist(), strict=True)):
+        exact = [sum(int(c) * int(x) for c, x in zip(counts, row, strict=True)) for counts in drawn.tolist()]
+        assert exact == [int(mean) for mean in means[:, k].tolist()]
+        unit = 2 ** ceil(log(max(1, max(map(abs, given)) / (EXACT // days)), 2))
+        assert all(abs(int(x) - int(y)) <= unit / 2 for x, y in zip(row, given, strict=True))
+        assert (row == given) == (unit == 1)
+
+
+def test_whole_is_that_of_each_row_alone():
+    sums = np.array([[1, 2, 3], [2**60 + 1, 5, -(2**59) - 3]])
+    apart = np.vstack([luck.whole(sums[:1]), luck.whole(sums[1:])])
+
+    np.testing.assert_array_equal(apart, luck.whole(sums))
+
+
+def test_standing_of_a_row_that_does_not_vary_is_zero():
+    sums = np.array([[0] * 30, [7] * 30, [-(10**12) - 1] * 30, [1] * 15 + [3] * 15])
+    scale, centre = luck.standing(sums, 2.0)
+
+    assert ([0.0] * 3, [0.0] * 3) == (scale[:3].tolist(), centre[:3].tolist())
+    assert centre[3] == pytest.approx(2.0 * sqrt(30) / naive_omega(sums[3].tolist(), 2.0))
+
+
+def test_keys_tell_policies_apart():
+    space = Space(
+        {
+            "tp": Range(1.25, 9.0, 0.25),
+            "sl": Range(0.25, 0.875, 0.125),
+            "trail": Range(0.05, 0.6),
+            "time_stop_ms": Range(300_000.0, 86_400_000.0),
+        }
+    )
+    many = to_policies(space, draw(space, 1, 0, 300_000))
+    rows = np.column_stack([np.reshape(part, (300_000, -1)).astype(np.float64) for part in many])
+    keys = luck.keys_of(many)
+
+    assert np.unique(rows, axis=0).shape[0] == np.unique(keys).size > 290_000
+    np.testing.assert_array_equal(
+        keys, np.concatenate([luck.keys_of(cut(many, s, 77_777)) for s in range(0, 300_000, 77_777)])
+    )
+
+
+def test_keys_of_a_grid_of_round_numbers():
+    tp, sl = (each.ravel() for each in np.meshgrid(np.arange(2.0, 502.0), np.arange(1, 500) / 512))
+    n = tp.size
+    unset = (np.full(n, np.inf), np.zeros(n), np.zeros(n), np.full(n, np.inf), np.full(n, 2**62))
+    keys = luck.keys_of(Policies(sl, tp[:, None], np.full((n, 1), 10_000), *unset))
+    again = luck.keys_of(Policies(sl, tp[:, None], np.full((n, 1), 10_000), unset[0], -unset[1], *unset[2:]))
+
+    assert n == np.unique(keys).size
+    np.testing.assert_array_equal(keys, again)  # -0 is 0
+
+
+def noise(seed, trials=80, days=100):
+    """Return trials x days without edge, correlated with each other and, weakly, from day to day."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=(3, days + 1))
+    shared = shared[:, 1:] + 0.3 * shared[:, :-1]
+    return 1e6 * (rng.normal(size=(trials, 3)) @ shared + rng.normal(size=(trials, days)))
+
+
+@pytest.mark.skipif(not COMPILED, reason="150 searches are slow without compiled kernels")
+@pytest.mark.parametrize(("edge", "least", "most"), [(0.0, 0.0, 14 / 150), (1.0, 0.8, 1.0)])
+def test_the_best_of_pure_noise_is_seldom_called_skill(edge, least, most):
+    proven = 0
+    for seed in range(150):
+        sums = noise(seed)
+        sums[17] += edge * sums[17].std()
+        sums = np.rint(sums).astype(np.int64)
+        _, ranked, p, p_spa = best_of(sums, luck.block_days(sums.mean(axis=0), 12 * HOUR))
+        proven += p[0] <= 0.05
+        assert p_spa[2] == p[0] or ranked.size < 1
+
+    assert least <= proven / 150 <= most
