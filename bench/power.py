@@ -13,9 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from highwater.engine.guards import Guards
 from highwater.engine.recipe import Clock, Prepared, prepare_on
-from highwater.engine.settings import Sources, Store, Trading
+from highwater.engine.settings import Guards, Sources, Store, Trading
 from highwater.engine.space import Space
 from highwater.engine.sweep import plan
 from highwater.engine.sweep_run import run_sweep

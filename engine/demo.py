@@ -7,10 +7,9 @@ from ..io.columns import bar_name
 from ..io.sources.synthetic import write_market
 from . import show
 from .baseline import DEFAULT_MULTIPLES
-from .guards import Guards
 from .recipe import prepare
 from .run import run_baseline
-from .settings import MEMORY, Sources, Store, Trading
+from .settings import MEMORY, Guards, Sources, Store, Trading
 from .space import Space, describe
 from .sweep import plan
 from .sweep_run import run_sweep

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ..io.errors import UsageError
 from ..kernels import arrays
 from ..kernels.arrays import Floats, Ints, Policies
 from .luck import SEED, Fold, Halving, Luck, standing
@@ -18,34 +17,10 @@ from .policy import Policy, to_arrays
 from .recipe import Prepared, enter
 from .strategy import trade_columns
 from .tallies import Ground, by_day
-from .values import Share
 
 INTERVALS = 2000  # resamples of an interval
 MICRO_BPS = 100.0  # millionths in a basis point
 HELD = ("SEALED", "PURGED")  # alerts kept out on purpose
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guards:
-    """What the winner of a search must pass to be called proven; recorded with it.
-
-    Args:
-        guards: Say whether the winner is luck.
-        holdout: Share of the days, the last ones, that the search must not see: 20% (see sweep unseal).
-        max_luck: Highest chance that the best of as many rules without skill does as well.
-        max_pbo: Highest chance that the best on half of the days is in the worse half on the others (PBO).
-        min_dsr: Lowest chance that the Sharpe ratio is above that of the luckiest of all trials (DSR).
-    """
-
-    guards: bool = True
-    holdout: Share = 0.0
-    max_luck: Share = 0.05
-    max_pbo: Share = 0.2
-    min_dsr: Share = 0.95
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.holdout <= 0.8:
-            raise UsageError(f"--holdout is {self.holdout:g}; it must be from 0% (none) to 80%")
 
 
 @dataclass(frozen=True)

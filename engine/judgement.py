@@ -11,12 +11,12 @@ from ..io.digest import canonical_json
 from ..io.publish import Stage
 from ..kernels.arrays import Ints, Policies, column
 from .frontier import Frontier
-from .guards import Evidence, Guards, evidence, ranked_columns, unseen_of
+from .guards import Evidence, evidence, ranked_columns, unseen_of
 from .ledger import Ledger, ledger_of
 from .luck import SAMPLE, Luck, luck_of
 from .neighbours import FEW, around
 from .progress import progress
-from .settings import Store
+from .settings import Guards, Store
 from .space import to_policies
 from .tallies import Ground
 from .verdict import Verdict, verdict_on

@@ -19,13 +19,12 @@ from ..io.slices import verify as verify_slice
 from . import recipe
 from .baseline import path_table
 from .diff import Change, Difference, changes, differences
-from .guards import Guards
 from .holdout import hold_out, only_held_out
 from .judgement import Known
 from .policy import parse_policy
 from .recipe import FILL_SEMANTICS, Clock, Prepared
 from .run import Outcome, run_baseline, run_strategy
-from .settings import MEMORY, Sources, Store, Trading
+from .settings import MEMORY, Guards, Sources, Store, Trading
 from .space import space_in
 from .surface import plan as plan_surface
 from .surface_grid import grid_of, ranges_of

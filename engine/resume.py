@@ -4,12 +4,11 @@ from pathlib import Path
 
 from ..io.errors import MissingError
 from ..io.searches import find_unfinished, hold
-from .guards import Guards
 from .kept import check_version
 from .recipe import prepare
 from .rerun import settings_of
 from .run import Outcome
-from .settings import Store
+from .settings import Guards, Store
 from .sizing import Engine
 from .space import space_in
 from .sweep import planned

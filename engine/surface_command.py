@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..io.errors import UsageError
-from .guards import Guards
-from .settings import MEMORY, Sources, Store, Trading, takes
+from .settings import MEMORY, Guards, Sources, Store, Trading, takes
 from .values import DurationRange, Range, Size
 
 

@@ -16,13 +16,12 @@ from ..kernels.arrays import Policies
 from . import heatmap
 from .baseline import path_metrics, values
 from .frontier import Frontier, Landscape
-from .guards import Guards
 from .holdout import hold_out
 from .judgement import Known, Tried, judge, sample_rows
 from .progress import Advance, progress
 from .recipe import Prepared
 from .run import Outcome, config_of, publish, recorded, trade_tables
-from .settings import Store
+from .settings import Guards, Store
 from .space import to_policies
 from .surface import PIECE, Work, groups, stripes
 from .surface_grid import canonical

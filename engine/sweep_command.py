@@ -6,8 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..io.errors import UsageError
-from .guards import Guards
-from .settings import MEMORY, Sources, Store, Trading, takes
+from .settings import MEMORY, Guards, Sources, Store, Trading, takes
 from .unseal_command import sweep_unseal
 from .values import DurationRange, Range, Share, Size
 

@@ -18,7 +18,6 @@ from ..kernels.arrays import Policies
 from . import heatmap
 from .baseline import path_metrics, values
 from .frontier import Frontier, Landscape
-from .guards import Guards
 from .holdout import hold_out
 from .judgement import Known, Tried, judge
 from .kept import about, all_trials, check_same, sound_blocks, telling
@@ -28,7 +27,7 @@ from .policy import Policy
 from .progress import progress
 from .recipe import Prepared
 from .run import Outcome, config_of, publish, recorded, trade_tables
-from .settings import Store
+from .settings import Guards, Store
 from .space import Space, canonical, draw, to_policies
 from .strategy import trade_columns, with_tail_capture
 from .sweep import Plan, guard_overflow, parameter_columns, trial_table

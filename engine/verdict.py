@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from math import ceil, isnan
 from typing import Literal
 
-from .guards import Evidence, Guards
+from .guards import Evidence
+from .settings import Guards
 
 Status = Literal["PASS", "WARN", "FAIL"]
 PROVEN, NOT_PROVEN, REFUTED = "PROVEN", "NOT PROVEN", "REFUTED"

@@ -7,10 +7,9 @@ import pytest
 import small_market
 from highwater.engine import run as work
 from highwater.engine import sweep_run
-from highwater.engine.guards import Guards
 from highwater.engine.policy import Policy, Rung, parse_policy
 from highwater.engine.recipe import prepare
-from highwater.engine.settings import Sources, Store, Trading
+from highwater.engine.settings import Guards, Sources, Store, Trading
 from highwater.engine.space import Space
 from highwater.engine.sweep import plan
 from highwater.engine.values import Range

@@ -7,9 +7,8 @@ import pyarrow as pa
 import pytest
 import small_market
 from highwater.engine import surface_run as work
-from highwater.engine.guards import Guards
 from highwater.engine.recipe import prepare
-from highwater.engine.settings import Sources, Store, Trading
+from highwater.engine.settings import Guards, Sources, Store, Trading
 from highwater.engine.surface import plan
 from highwater.engine.surface_grid import grid_of
 from highwater.engine.values import Range

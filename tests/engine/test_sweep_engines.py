@@ -8,9 +8,8 @@ import pytest
 import small_market
 from highwater.engine import show
 from highwater.engine import sweep_run as work
-from highwater.engine.guards import Guards
 from highwater.engine.recipe import prepare
-from highwater.engine.settings import Sources, Store, Trading
+from highwater.engine.settings import Guards, Sources, Store, Trading
 from highwater.engine.sizing import (
     MOST_MOVING_STOPS,
     SMALLEST_BLOCK,

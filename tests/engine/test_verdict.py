@@ -1,8 +1,9 @@
 import dataclasses
 
 import pytest
-from highwater.engine.guards import Chance, Evidence, Guards, Lane, Part, Quality, Ratio, Spread, Unseen
+from highwater.engine.guards import Chance, Evidence, Lane, Part, Quality, Ratio, Spread, Unseen
 from highwater.engine.luck import Fold, Halving
+from highwater.engine.settings import Guards
 from highwater.engine.verdict import verdict_on
 
 NAN = float("nan")
