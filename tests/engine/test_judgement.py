@@ -1,197 +1,128 @@
-import dataclasses
 import json
-from dataclasses import replace
+import math
 
-import many_days
-import numpy as np
+import day_market
+import pyarrow.parquet as pq
 import pytest
-import small_market
-from highwater.engine import judgement_show
-from highwater.engine.guards import Chance, Evidence, Guards, Lane, Part, Quality, Ratio, Spread, Unseen
-from highwater.engine.judgement import Judgement, sample_rows
-from highwater.engine.judgement_show import WIDTH
-from highwater.engine.ledger import Ledger
-from highwater.engine.luck import Fold, Halving
-from highwater.engine.verdict import verdict_on
-from many_days import TRIALS
+from highwater.engine.judgement import sample_rows
+from highwater.io.runs import find_run, read_artifact, read_manifest
+from small_market import Market, run
 
-COLUMNS = ("t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried", "plateau_bps")
-HELD = ("--holdout", "20%")
+SWEEP = ["sweep", "--trials", "300", "--horizon", "12h", "--quiet", "--tp", "log:1.1:5", "--sl", "0.3:0.95"]
+COLUMNS = ["t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried", "plateau_bps"]
 
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
-    return many_days.write(tmp_path_factory.mktemp("market"))
+    folder = tmp_path_factory.mktemp("days")
+    day_market.prepared(folder)
+    return Market(folder / "candles.parquet", folder / "alerts.parquet")
 
 
 @pytest.fixture(scope="module")
 def searched(market, tmp_path_factory):
-    return many_days.search(market, tmp_path_factory.mktemp("runs"), *HELD)
+    """Return the directory of runs with one search, and what it printed."""
+    runs = tmp_path_factory.mktemp("runs")
+    done = run(*SWEEP, *market.flags, "--runs", runs)
+    assert (0, "") == (done.code, done.err)
+    return runs, done.out
 
 
-def test_guards_frontier_and_manifest_agree(searched):
-    path, manifest = searched
-    found, best = many_days.guards(path), many_days.frontier(path)
+def contents(runs, run_id="latest"):
+    manifest = read_manifest(find_run(runs, run_id).path)
+    return {a.path: a.content_sha256 for a in manifest.artifacts if a.type != "log"}
+
+
+def guards(runs):
+    return json.loads((find_run(runs, "latest").path / "results" / "guards.json").read_text())
+
+
+def test_the_document_agrees_with_the_run(searched):
+    runs, _ = searched
+    found, best = guards(runs), read_artifact(find_run(runs, "latest").path, "frontier").to_pylist()
+    manifest = read_manifest(find_run(runs, "latest").path)
     winner = found["winner"]
 
-    assert (TRIALS, 0) == (manifest.trials_so_far, manifest.holdout_peeks)
-    assert (found["tried"], found["holdout_peeks"]) == (manifest.trials_so_far, manifest.holdout_peeks)
-    assert TRIALS == found["search"]["trials"] >= found["search"]["distinct"] > 0
-    assert [each["name"] for each in found["checks"] if each["status"] == "FAIL"] == found["failing"]
-    assert manifest.config["guards"] == found["thresholds"]
-    first = {name: values[0].item() for name, values in best.items()}
-    assert (first["trial_id"], first["trades_count"]) == (winner["trial_id"], winner["alerts"])
-    told = {
-        "t_stat": winner["chance"]["statistic"],
-        "p_luck": winner["chance"]["p"],
-        "psr": winner["ratio"]["probability"],
-        "dsr_independent": winner["ratio"]["deflated_independent"],
-        "dsr_tried": winner["ratio"]["deflated_tried"],
-        "plateau_bps": winner["neighbours"][0],
-        "avg_return_bps": winner["mean_bps"],
-        "median_return_bps": winner["median_bps"],
-        "win_rate": winner["win_rate"],
-    }
-    assert told == pytest.approx({name: first[name] for name in told}, rel=1e-9)
-    assert winner["neighbours"][0] <= winner["mean_bps"] <= winner["neighbours"][1]
-    for name in COLUMNS[1:5]:
-        assert (best[name] >= 0).all()
-        assert (best[name] <= 1).all()
-    assert (np.diff(best["p_luck"][np.argsort(-best["t_stat"], kind="stable")]) >= 0).all()
+    assert best[0]["trial_id"] == winner["trial_id"]
+    assert best[0]["avg_return_bps"] == pytest.approx(winner["mean_bps"], rel=1e-12)
+    assert best[0]["p_luck"] == winner["chance"]["p"]
+    assert best[0]["t_stat"] == winner["chance"]["statistic"]
+    assert best[0]["dsr_tried"] == winner["ratio"]["deflated_tried"]
+    assert best[0]["plateau_bps"] == pytest.approx(winner["neighbours"][0])
+    assert (manifest.trials_so_far, manifest.holdout_peeks) == (found["tried"], 0)
+    assert found["tried"] == found["search"]["distinct"] <= 300
+    assert [row[name] is not None for row in best[:100] for name in COLUMNS] == [True] * 600
+    assert all(0 < row["p_luck"] <= 1 for row in best)
+    assert [check["name"] for check in found["checks"]] == ["luck", "selection", "sharpe", "unseen", "spread", "data"]
+    assert found["failing"] == [check["name"] for check in found["checks"] if check["status"] == "FAIL"]
 
 
-def test_a_rerun_is_identical_whatever_was_searched_since(market, tmp_path):
-    path, manifest = many_days.search(market, tmp_path, *HELD)
-    _, later = many_days.search(market, tmp_path, *HELD, "--seed", 2)
-    assert 2 * TRIALS == later.trials_so_far
-    done = small_market.run("runs", "rerun", manifest.run_id, "--runs", tmp_path, "--quiet", "--json")
+def test_luck_and_its_line_say_the_same(searched):
+    winner = guards(searched[0])["winner"]
 
-    assert 0 == done.code, done.err
-    again = many_days.newest(tmp_path)
-    assert again[1].run_id != manifest.run_id
-    assert many_days.contents(manifest) == many_days.contents(again[1])
-    assert TRIALS == again[1].trials_so_far == many_days.guards(path)["tried"]
-    said = small_market.run("runs", "rerun", manifest.run_id, "--runs", tmp_path, "--quiet")
-    assert "identical" in said.out
+    assert (winner["chance"]["p"] <= 0.05) == (winner["mean_bps"] >= winner["chance"]["line_bps"])
 
 
-def test_without_guards_nothing_is_judged(market, tmp_path):
-    path, manifest = many_days.search(market, tmp_path, "--no-guards")
-    done = small_market.run(
-        "sweep", *market.flags, *many_days.PAID, "--trials", TRIALS, "--runs", tmp_path, "--no-guards"
-    )
+def test_the_screen(searched):
+    runs, out = searched
+    screen = out[out.index("VERDICT") :].partition("\n\n")[0].splitlines()
 
-    assert not (path / "results/guards.json").exists()
-    assert "guards" not in {each.type for each in manifest.artifacts}
-    assert not set(COLUMNS) & set(many_days.frontier(path))
-    assert (None, None) == (manifest.trials_so_far, manifest.holdout_peeks)
-    assert "VERDICT" not in done.out
+    assert guards(runs)["verdict"] in screen[0]
+    assert all(len(line) <= 80 for line in screen)
+    for number, name in enumerate(("luck", "selection", "sharpe", "unseen", "spread", "data"), 1):
+        assert any(line.startswith(f" {number} {name}") for line in screen)
 
 
 @pytest.mark.parametrize(
-    "how",
-    [("--threads", "1"), ("--threads", "2"), ("--mem", "64M"), ("--engine", "tables"), ("--engine", "bars")],
+    "words",
+    [["--threads", "1"], ["--mem", "8M"], ["--engine", "bars"], ["--engine", "tables", "--mem", "40M"]],
     ids=" ".join,
 )
-def test_how_it_is_done_changes_nothing(market, tmp_path, searched, how):
-    assert many_days.contents(searched[1]) == many_days.contents(many_days.search(market, tmp_path, *HELD, *how)[1])
+def test_however_it_is_done(market, searched, tmp_path, words):
+    assert 0 == run(*SWEEP, *market.flags, "--runs", tmp_path, *words).code
+    assert contents(searched[0]) == contents(tmp_path)
 
 
-def test_the_screen_and_the_json_hold_the_verdict(market, tmp_path):
-    words = (*market.flags, *many_days.PAID, "--trials", TRIALS, "--runs", tmp_path, *HELD)
-    done = small_market.run("sweep", *words)
-    found = many_days.guards(many_days.newest(tmp_path)[0])
+def test_a_rerun_is_identical_whatever_was_tried_since(market, tmp_path):
+    assert 0 == run(*SWEEP, *market.flags, "--runs", tmp_path).code
+    first = find_run(tmp_path, "latest").run_id
+    assert 0 == run(*SWEEP, *market.flags, "--runs", tmp_path, "--seed", "2").code
+    assert guards(tmp_path)["tried"] > 300
+    again = run("runs", "rerun", first, "--runs", tmp_path, "--quiet")
 
-    lines = done.out.splitlines()
-    begin = next(i for i, line in enumerate(lines) if line.startswith("VERDICT"))
-    assert lines[begin].removeprefix("VERDICT  ").startswith(found["verdict"])
-    rows = [next(line for line in lines[begin:] if line.startswith(f" {i} ")) for i in range(1, 7)]
-    assert [each["name"] for each in found["checks"]] == [row.split()[1] for row in rows]
-    assert [each["status"] for each in found["checks"]] == [row.split()[-1] for row in rows]
-    assert max(map(len, lines[begin : begin + 16])) <= WIDTH
+    assert 0 == again.code, again.out
+    assert contents(tmp_path, first) == contents(tmp_path)
 
-    done = small_market.run("sweep", *words, "--json")
-    assert many_days.guards(many_days.newest(tmp_path)[0]) == json.loads(done.out)["guards"]
+
+def test_without_guards(market, tmp_path):
+    done = run(*SWEEP, *market.flags, "--runs", tmp_path, "--no-guards")
+    path = find_run(tmp_path, "latest").path
+
+    assert (0, "") == (done.code, done.err)
+    assert "VERDICT" not in done.out
+    assert not (path / "results" / "guards.json").exists()
+    assert not {*COLUMNS} & {*pq.read_schema(path / "results" / "frontier.parquet").names}
+    assert read_manifest(path).trials_so_far is None
+
+
+def test_as_json(market, tmp_path):
+    done = run(*SWEEP, *market.flags, "--runs", tmp_path, "--json")
+
+    assert guards(tmp_path) == json.loads(done.out)["guards"]
 
 
 def test_a_surface_is_judged_too(market, tmp_path):
-    grid = ("--tp", "1.5:3:0.5", "--sl", "0.5:0.8:0.1")
-    path, manifest = many_days.search(market, tmp_path, *grid, *HELD, command="surface")
+    words = ["surface", "--tp", "1.1:3:0.1", "--sl", "0.5:0.9:0.1", "--horizon", "12h", "--quiet"]
+    done = run(*words, *market.flags, "--runs", tmp_path)
 
-    assert many_days.guards(path)["tried"] == manifest.trials_so_far == many_days.guards(path)["search"]["trials"] == 16
-    assert set(COLUMNS) <= set(many_days.frontier(path))
-
-
-def test_on_two_days_it_is_too_early_to_tell(market, tmp_path):
-    path, _ = many_days.search(market, tmp_path, "--from", "2025-01-10", "--to", "2025-01-12")
-    found, best = many_days.guards(path), many_days.frontier(path)
-
-    assert found["verdict"] in ("NOT PROVEN", "REFUTED")
-    assert ["luck", "selection", "sharpe", "unseen", "spread"] == found["failing"][:5]
-    assert [None] * 5 == [found["search"], *(found["winner"][n] for n in ("chance", "halving", "ratio", "unseen"))]
-    for name in COLUMNS[:5]:
-        assert [None] * len(best[name]) == best[name].tolist()
+    assert (0, "") == (done.code, done.err)
+    assert "VERDICT" in done.out
+    assert 100 == guards(tmp_path)["search"]["trials"]
 
 
-PART = Part("a" * 44, 10**9, 1e15)
-HUGE = 9.3e16  # bps: the most that whole millionths of 64 bits hold
-EXTREME = Evidence(
-    10**10,
-    -HUGE,
-    -HUGE,
-    1.0,
-    10**9,
-    36_500,
-    Chance(-1e300, 0.0995, -HUGE, (1.0, 1.0, 1.0)),
-    Halving(0.0994, 1.0, -1e12, 10, 9),
-    Ratio(-1e9, 0.0, 3.0, 0.0994, 123456789.0, 0.0994, 10**12, 0.0994, 1e30),
-    Unseen(-HUGE, -HUGE, -HUGE, (Fold(0, 1, 1, 1, 0, -(10**18)),) * 8),
-    Spread(-HUGE, -HUGE, -HUGE, -HUGE, PART, PART, 1.0, (PART,)),
-    Quality(-HUGE, -HUGE, 1.0, 10**9, 0.99999, -HUGE, (Lane("worst order inside candles", -HUGE),)),
-    (-HUGE, -HUGE),
-)
-
-
-def screen(found, **asked):
-    """Return the lines of the screen that tells of some evidence."""
-    guards = Guards(**asked)
-    judged = Judgement(guards, {}, verdict_on(found, guards), found, Ledger(10**15, 10**6, 10**4))
-    return judgement_show.lines(judged)
-
-
-def nothing(found):
-    """Return evidence without what takes days to tell."""
-    return replace(found, chance=None, halving=None, ratio=None, unseen=None, neighbours=None)
-
-
-@pytest.mark.parametrize("found", [EXTREME, replace(EXTREME, mean_bps=HUGE), nothing(EXTREME)])
-@pytest.mark.parametrize("asked", [{}, {"holdout": 0.8, "max_pbo": 0.123456}])
-def test_the_screen_is_never_wider_than_a_terminal(found, asked):
-    lines = screen(found, **asked)
-
-    assert [] == [line for line in lines if len(line) > WIDTH]
-    shown = [line.split()[1] for line in lines if line.startswith(tuple(f" {i} " for i in range(1, 7)))]
-    assert [check.name for check in verdict_on(found, Guards()).checks] == shown
-    assert ("holdout" in asked) == any("holdout sealed" in line for line in lines)
-    assert any("10,000 times" in line for line in lines) == ("holdout" in asked)
-    assert "1,000,000,000,000,000 configurations in 1,000,000 searches" in lines[-1]
-
-
-def test_what_is_not_finite_is_null():
-    found = replace(EXTREME, ratio=dataclasses.replace(EXTREME.ratio, needed_days=float("inf"), skew=float("nan")))
-    told = Judgement(Guards(), {}, verdict_on(found, Guards()), found, Ledger(1, 1, 0)).document()
-
-    assert [None, None] == [told["winner"]["ratio"][name] for name in ("needed_days", "skew")]
-    json.dumps(told, allow_nan=False)
-
-
-def test_without_a_verdict_there_is_no_screen():
-    judged = Judgement(Guards(guards=False), {})
-    assert ([], {}) == (judgement_show.lines(judged), judged.facts)
-
-
-def test_a_sample_is_spread_evenly_over_all():
-    assert [*range(5)] == sample_rows(5).tolist()
-    many = sample_rows(10**9).tolist()
-    assert (0, 2000) == (many[0], len(many))
-    assert {500_000} == set(np.diff(many).tolist())
+def test_few_rows_stand_for_all():
+    assert list(range(5)) == sample_rows(5).tolist()
+    found = sample_rows(10**9)
+    assert (2000, 0) == (found.size, found[0])
+    assert found[-1] < 10**9
+    assert math.isclose(10**9 / 2000, found[1])
