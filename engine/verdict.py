@@ -78,8 +78,9 @@ def _sharpe(found: Evidence, asked: Guards) -> Check:
     if ratio is None or isnan(ratio.deflated_independent):
         return Check("sharpe", (TOO_FEW,), "FAIL")
     need = "no record is enough" if ratio.needed_days == float("inf") else f"needs {ceil(ratio.needed_days):,} d"
+    ideas = f"{ratio.independent:.0f} idea{'s' * (round(ratio.independent) != 1)}"
     of_all = f"{chance(ratio.deflated_tried)} ({ratio.tried:,})"
-    said = f"DSR {chance(ratio.deflated_independent)} ({ratio.independent:.0f} ideas) … {of_all}"
+    said = f"DSR {chance(ratio.deflated_independent)} ({ideas}) … {of_all}"
     enough = ratio.deflated_independent >= asked.min_dsr
     status: Status = "PASS" if ratio.deflated_tried >= asked.min_dsr else "WARN" if enough else "FAIL"
     return Check("sharpe", (said, f"{need}, has {found.days:,} d"), status)
