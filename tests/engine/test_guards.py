@@ -236,11 +236,13 @@ def test_a_later_entry_stays_out_of_the_holdout(folder, ready):
     sealed = hold_out(ready, 0.25)
     calls = {call for call, ok in zip(ready.alerts["call_id"].to_pylist(), sealed.ok, strict=True) if ok}
     later = [row for row in traded(folder, 3, "--latency", "1h")[0] if row["call_id"] in calls]
-    within = [row for row in later if row["entry_ts_ms"] + HORIZON <= sealed.sealed_ms]
-    _, lane = stressed(sealed, policy(3), 1)
+    ends = max(row["entry_ts_ms"] for row in later) + HORIZON
+    for first in (ends, ends - 1):
+        within = [row for row in later if row["entry_ts_ms"] + HORIZON <= first]
+        _, lane = stressed(dataclasses.replace(sealed, sealed_ms=first), policy(3), 1)
 
-    assert 0 < len(within) <= len(later)
-    assert bps(within) == pytest.approx(lane.mean_bps, rel=1e-12)
+        assert (first == ends) == (len(within) == len(later))
+        assert bps(within) == pytest.approx(lane.mean_bps, rel=1e-12)
 
 
 def test_the_statistic_and_its_p_value(found, trades, luck, trial):
