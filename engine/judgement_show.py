@@ -1,11 +1,12 @@
 """The verdict on a search as one screen of 80 columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .judgement import Judgement
 from .verdict import Check, percent
 
 WIDTH = 80
+_INDENT = 3
 _ROOM = WIDTH - 20  # for what a check found: beside its number and name, and its status
 
 
@@ -17,27 +18,41 @@ def lines(judged: Judgement) -> list[str]:
     why = f"{len(failing)} of {len(judged.verdict.checks)} checks fail"
     if len(failing) < 4:
         why += f": {', '.join(failing)}"
-    wins = f"median {percent(found.median_bps, 0)}, wins {found.win_rate:.0%}"
-    out = [
-        f"VERDICT  {word} ({why})" if failing else f"VERDICT  {word}",
-        f"winner #{found.trial_id:,}  mean {percent(found.mean_bps)} an alert, {wins}; "
-        f"{found.alerts:,} alerts, {found.days:,} days",
-    ]
+    winner = (
+        f"winner #{found.trial_id:,}  mean {percent(found.mean_bps)} an alert,",
+        f"median {percent(found.median_bps, 0)}, wins {found.win_rate:.0%};",
+        f"{_count(found.alerts, 'alert')}, {_count(found.days, 'day')}",
+    )
+    out = [f"VERDICT  {word} ({why})" if failing else f"VERDICT  {word}", *_indented(winner, 0)]
     for number, check in enumerate(judged.verdict.checks, 1):
         out += _lines(number, check)
     lane = min(found.quality.lanes, key=lambda each: each.mean_bps)
-    beside = ""
+    below = [f"worst lane {percent(lane.mean_bps)} ({lane.name})"]
     if found.neighbours is not None:
-        beside = f"neighbours {' … '.join(map(percent, found.neighbours))}; "
-    out.append(f"   {beside}worst lane {percent(lane.mean_bps)} ({lane.name})")
+        below = [f"neighbours {' … '.join(map(percent, found.neighbours))};", *below]
+    out += _indented(below, _INDENT)
+    ledger = judged.ledger
     if judged.asked.holdout:
-        out.append(
-            f"   holdout sealed: the last {judged.asked.holdout:.0%} of the days; looked at {judged.ledger.peeks} times"
-        )
-    count = judged.ledger.searches
-    searches = f"{count:,} search{'es' * (count > 1)}"
-    out.append(f"   tried on these alerts so far: {judged.ledger.tried:,} configurations in {searches}")
-    return out
+        sealed = f"holdout sealed: the last {judged.asked.holdout:.0%} of the days;"
+        out += _indented((sealed, f"looked at {_count(ledger.peeks, 'time')}"), _INDENT)
+    tried = f"{_count(ledger.tried, 'configuration')} in {_count(ledger.searches, 'search', 'es')}"
+    return [*out, *_indented(("tried on these alerts so far:", tried), _INDENT)]
+
+
+def _count(number: int, name: str, more: str = "s") -> str:
+    return f"{number:,} {name}{more * (number != 1)}"
+
+
+def _indented(parts: Iterable[str], indent: int) -> Iterator[str]:
+    """Yield parts side by side while they fit a line; the lines below the first are indented by _INDENT."""
+    row = ""
+    for part in parts:
+        joined = f"{row} {part}" if row else " " * indent + part
+        if row and len(joined) > WIDTH:
+            yield row
+            joined = " " * _INDENT + part
+        row = joined
+    yield row
 
 
 def _lines(number: int, check: Check) -> Iterator[str]:

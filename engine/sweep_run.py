@@ -119,6 +119,7 @@ def _searched(
         s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
     done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
     done |= {"alerts_by_candle": there.bars, "memory": work.memory} | ({"resumed_at": before} if before else {})
+    done |= {"distinct": judged.luck.distinct} if judged.luck else {}
     outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), judged.facts, **done)
     notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "before": before}
     return replace(outcome, landscape=lively, judged=judged, notes=notes)

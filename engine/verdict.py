@@ -44,8 +44,8 @@ def verdict_on(found: Evidence, asked: Guards) -> Verdict:
 
 
 def percent(bps: float, digits: int = 1) -> str:
-    """Return basis points as a signed percentage; a dash where undefined."""
-    return "-" if isnan(bps) else f"{bps / 100:+.{digits}f}%"
+    """Return basis points as a signed percentage, three digits of one above a million; a dash where undefined."""
+    return "-" if isnan(bps) else f"{bps / 100:+.3g}%" if abs(bps) >= 1e8 else f"{bps / 100:+.{digits}f}%"
 
 
 def chance(p: float) -> str:

@@ -41,6 +41,18 @@ def test_what_counts_once_and_what_adds(market, tmp_path, synced):
     assert 0 == ledger_of(tmp_path, "another", {}, 0).tried
 
 
+@pytest.mark.parametrize("words", [["sweep", "--tp", "1.1:1.3:0.1", "--sl", "0.5"], ["surface", "--tp", "1.1:1.3:0.1"]])
+def test_a_search_done_again_counts_its_different_policies_once(market, tmp_path, words):
+    """Three targets, each drawn many times: three are tried, however often the search is done."""
+    more = ["--trials", "30"] if words[0] == "sweep" else ["--sl", "0.5"]
+    told = []
+    for _ in range(2):
+        assert 0 == run(*words, *more, *market.flags, "--horizon", "12h", "--quiet", "--runs", tmp_path).code
+        told.append(read_manifest(find_run(tmp_path, "latest").path).trials_so_far)
+
+    assert [3, 3] == told
+
+
 def test_no_runs_at_all(tmp_path):
     found = ledger_of(tmp_path / "none", "a", {"x": 1}, 7)
 
