@@ -15,7 +15,9 @@ from ..io.runs import read_entry, run_folders
 
 # What a search tells of its trials, and how they are judged: neither makes other trials of them.
 _NOT_TRIED = ("objective", "constraints", "medians", "trades", "by", "guards", "multiples", "unsealed")
-_KNOWN = "SELECT run_id, config, trials, alerts_digest, status FROM catalog.runs"
+_KNOWN = """
+SELECT run_id, CASE WHEN alerts_digest = $alerts AND status = $status THEN config END, trials FROM catalog.runs
+"""
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,11 @@ def attempt(config: Mapping[str, Any]) -> str:
 def _before(runs: Path, alerts_digest: str) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield the config and the configurations of every completed run on some alerts."""
     try:
-        known = rows(runs, _KNOWN)
+        known = rows(runs, _KNOWN, alerts=alerts_digest, status=COMPLETED)
     except (MissingError, IntegrityError):
         known = []
-    for _, config, trials, digest, status in known:
-        if digest == alerts_digest and status == COMPLETED:
+    for _, config, trials in known:
+        if config is not None:
             yield json.loads(config), trials or 0
     seen = {run_id for run_id, *_ in known}
     for folder in run_folders(runs):

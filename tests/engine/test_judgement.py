@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from highwater.engine.judgement import sample_rows
 from highwater.io.runs import find_run, read_artifact, read_manifest
-from small_market import Market, run
+from small_market import run
 
 SWEEP = ["sweep", "--trials", "300", "--horizon", "12h", "--quiet", "--tp", "log:1.1:5", "--sl", "0.3:0.95"]
 COLUMNS = ["t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried", "plateau_bps"]
@@ -14,9 +14,7 @@ COLUMNS = ["t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried", "plateau_b
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("days")
-    day_market.prepared(folder)
-    return Market(folder / "candles.parquet", folder / "alerts.parquet")
+    return day_market.written(tmp_path_factory.mktemp("days"))
 
 
 @pytest.fixture(scope="module")

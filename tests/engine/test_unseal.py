@@ -4,16 +4,14 @@ import day_market
 import numpy as np
 import pytest
 from highwater.io.runs import find_run, read_artifact, read_manifest
-from small_market import Market, run
+from small_market import run
 
 SWEEP = ["sweep", "--trials", "80", "--horizon", "12h", "--quiet", "--tp", "1.1:5", "--sl", "0.3:0.95"]
 
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("days")
-    day_market.prepared(folder)
-    return Market(folder / "candles.parquet", folder / "alerts.parquet")
+    return day_market.written(tmp_path_factory.mktemp("days"))
 
 
 @pytest.fixture
