@@ -210,42 +210,44 @@ class _Parser:
         name, members = token.text, self.members or {}
         if name.lower() in _TRUTHS:
             return Term("truth", "literal", _TRUTHS[name.lower()])
-        if name == SIGNAL.value and self.members is not None:
-            return SIGNAL
         if members.get(name) == AMBIGUOUS:
-            self.refuse(token.at, f"several members are named {name!r}; a threshold cannot tell them apart")
+            self.refuse(token.at, f"several members are named {name}; a threshold cannot tell them apart")
         if name in members:
             return Term("number", "member", members[name])
-        if name in ALIASES and ALIASES[name] in FUNCTIONS and name in VARIABLES:
-            return Term("number", "call", ALIASES[name])
-        if name in VARIABLES:
-            return Term(VARIABLES[name].kind, "name", ALIASES.get(name, name))
-        self.unknown(token, (*VARIABLES, *members, *([SIGNAL.value] if self.members is not None else [])))
+        if name == SIGNAL.value and self.members is not None:
+            return SIGNAL
+        if name == "vwap":
+            return Term("number", "call", "vwap")
+        own = ALIASES.get(name, name)
+        if own in VARIABLES:
+            return Term(VARIABLES[own].kind, "name", own)
+        self.unknown(token)
 
-    def unknown(self, token: Token, known: tuple[Any, ...]) -> NoReturn:
-        name = token.text
-        if name in FUNCTIONS or name in ALIASES:
-            self.refuse(token.at, f"{name!r} is a function; write {signature(ALIASES.get(name, name))}")
+    def unknown(self, token: Token) -> NoReturn:
+        name, votes = token.text, [] if self.members is None else [str(SIGNAL.value), *self.members]
+        if ALIASES.get(name, name) in FUNCTIONS:
+            self.refuse(token.at, f"{name} is a function; write {signature(ALIASES.get(name, name))}")
         if name == SIGNAL.value:
-            self.refuse(token.at, "signal is known after the vote, in thresholds and constraints only")
-        hint = nearest(name, (*known, *FUNCTIONS)) or f"; known are {', '.join(map(str, known))}"
+            self.refuse(token.at, "the signal is not known yet here, but in thresholds and constraints")
+        known = (*VARIABLES, *ALIASES, *votes)
+        hint = nearest(name, (*known, *FUNCTIONS)) or f"; known are {', '.join(known)} and the functions"
         self.refuse(token.at, f"unknown name {name!r}{hint}")
 
     def called(self, token: Token) -> Term:
         """Return the call of a function; its opening bracket stands here."""
+        if (own := ALIASES.get(token.text, token.text)) not in FUNCTIONS:
+            if own in VARIABLES:
+                self.refuse(token.at, f"{token.text} is a variable; write it without brackets")
+            self.refuse(token.at, f"unknown function {token.text!r}{nearest(token.text, FUNCTIONS)}")
         arguments: list[tuple[Term, int]] = []
         self.i += 1
         self.deeper()
         while not self.take(")"):
             if arguments and not self.take(","):
-                self.refuse(self.now.at, "a comma or closing bracket must stand here")
+                self.refuse(self.now.at, "a comma or a closing bracket must stand here")
             at = self.now.at
             arguments.append((self.either(), at))
         self.deeper(-1)
-        if token.text not in FUNCTIONS and token.text not in ALIASES:
-            what = "variable; write it without brackets" if token.text in VARIABLES else "unknown function"
-            hint = "" if token.text in VARIABLES else nearest(token.text, FUNCTIONS)
-            self.refuse(token.at, f"{token.text!r} is {'a ' if not hint else 'an '}{what}{hint}")
         return call(token, arguments, self.refuse)
 
     def truth(self, term: Term, at: int) -> Term:
