@@ -131,10 +131,10 @@ RULES = (
         (
             Parameter("rsi_period", 14, 5, 50, "candles of the RSI", ("period",)),
             Parameter("stoch_period", 14, 5, 50, "candles of the stochastic", ("stochastic_period",)),
-            Parameter("d_period", 3, 1, 10, "candles that smooth %K", ("k_period", "smooth")),
+            Parameter("k_period", 3, 1, 10, "candles that smooth %K", ("smooth",)),
             *_levels((20.0, 5.0, 40.0), (80.0, 60.0, 95.0)),
         ),
-        _oscillator("stochastic_rsi", "close", "rsi_period", "stoch_period", "d_period", 1, line=0),
+        _oscillator("stochastic_rsi", "close", "rsi_period", "stoch_period", "k_period", 1, line=0),
         ascending=_RISING,
     ),
     Rule(
