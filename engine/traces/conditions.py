@@ -105,8 +105,10 @@ def _compute(term: Term, scope: Scope) -> Any:
     if op == "vote":
         return _compare(">=", np.abs(scope.vote) + CLOSE_ENOUGH, term.value)
     if op == "name" or (op == "call" and FUNCTIONS[str(term.value)].key):
+        if term.kind == "number":
+            return scope.features.series(key_of(term))
         found = scope.features[key_of(term)]
-        return _compare(">", found, 0.0) if term.kind == "truth" else found
+        return _compare(">", found, 0) if term.kind == "truth" else found
     parts = [_value(part, scope) for part in term.parts if not (part.kind == "text" and part.op == "literal")]
     return _combine(term, parts)
 
@@ -152,7 +154,7 @@ def _unequal(left: Any, right: Any) -> Any:
     return _truth(np.less(left, right) | np.greater(left, right), np.equal(left, right))
 
 
-def _of_words(term: Term, codes: NDArray[np.int8]) -> Truth:
+def _of_words(term: Term, codes: NDArray[Any]) -> Truth:
     """Return whether a text is, or is not, the word it is compared with."""
     called, word = term.parts
     place = FUNCTIONS[str(called.value)].words.index(str(word.value))

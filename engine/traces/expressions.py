@@ -24,11 +24,11 @@ _WORDS = ("AND", "OR", "NOT")
 _TRUTHS = {"true": True, "false": False}
 
 
-def parse(source: Any, place: str, members: Mapping[str, str] | None = None) -> Term:
+def parse(source: Any, place: str, members: Mapping[str, str] | None = None, least: bool = False) -> Term:
     """Return the condition that ``source`` (text, or a number or truth of a config) says, a term of kind "truth".
 
     ``members`` are the names of a level's members, each with its canonical name; None where nothing may depend on
-    votes. Raises UsageError naming ``place``, the character, and what would be right.
+    votes; ``least`` whether it may open with a least vote. Raises UsageError naming ``place``, the character, and what would be right.
     """
     if isinstance(source, int | float) and not isinstance(source, bool):
         source = show_number(source) if abs(source) < 1e300 else repr(source)
@@ -38,14 +38,14 @@ def parse(source: Any, place: str, members: Mapping[str, str] | None = None) -> 
         raise UsageError(f"{place} is {source!r:.60}; it must be an expression such as 'volume > sma(volume, 20)'")
     if not source.strip():
         raise UsageError(f"{place} is empty; it must be an expression such as 'volume > sma(volume, 20)'")
-    return _Parser(source, place, members).whole()
+    return _Parser(source, place, members, least).whole()
 
 
 class _Parser:
     """One walk over the tokens of ``source``; each method takes the tokens of its term and returns it."""
 
-    def __init__(self, source: str, place: str, members: Mapping[str, str] | None):
-        self.source, self.place, self.members = source, place, members
+    def __init__(self, source: str, place: str, members: Mapping[str, str] | None, least: bool):
+        self.source, self.place, self.members, self.least = source, place, members, least
         self.tokens, self.i, self.depth = tokens(source, place), 0, 0
 
     @property
@@ -198,7 +198,7 @@ class _Parser:
             self.refuse(token.at, f"{token.text} is too large a number")
         if self.i != 1 or not (self.now.kind == "end" or self.word(1) in ("AND", "OR")):
             return Term("number", "literal", value)
-        if self.members is None:
+        if not self.least:
             self.refuse(token.at, f"a least vote ({token.text}) stands in a threshold only")
         if value > 1:
             hint = f"; did you mean {show_number(value / 100)}?" if value <= 100 else ""
@@ -256,7 +256,7 @@ class _Parser:
             return Term("truth", "fires", term.value)
         if term.kind == "truth":
             return term
-        if term.op == "literal" and term.kind == "number" and self.members is not None:
+        if term.op == "literal" and term.kind == "number" and self.least:
             self.refuse(at, f"{text(term)} is no condition; the least vote opens the threshold: '0.5 AND ...'")
         self.refuse(at, f"{text(term)} is a {term.kind}, and a condition must stand here; compare it: {text(term)} > 0")
 

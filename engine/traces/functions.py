@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .clock import MARKET_HOURS
 from .terms import Kind
 
 if TYPE_CHECKING:
     from .features import Key
 
-MARKET_HOURS = ("closed", "pre_market", "regular", "extended")
 VOLATILITY_REGIMES = ("low", "normal", "high")
 TREND_REGIMES = ("down", "range", "up")
 
@@ -71,10 +71,10 @@ VARIABLES: Mapping[str, Variable] = MappingProxyType(
         "low": Variable("low", "its low"),
         "close": Variable("close", "its close; also price"),
         "volume": Variable("volume", "its volume"),
-        "hour": Variable(("hour",), "the hour of its open, 0 to 23, in the market's zone"),
-        "minute": Variable(("minute",), "the minute of its open, 0 to 59"),
-        "time": Variable(("time",), "the time of its open as HHMM in the market's zone: 930 for 09:30"),
-        "bar_of_day": Variable(("bar_of_day",), "which candle of its day it is, from 0"),
+        "hour": Variable("hour", "the hour of its open, 0 to 23, in the market's zone"),
+        "minute": Variable("minute", "the minute of its open, 0 to 59"),
+        "time": Variable("hhmm", "the time of its open as HHMM in the market's zone: 930 for 09:30"),
+        "bar_of_day": Variable("bar_of_day", "which candle of its day it is, from 0"),
         "intraday": Variable(("intraday",), "whether it opens from 09:30 on and before 15:55 in the zone", "truth"),
     }
 )
@@ -93,7 +93,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "adx": Function(
             ("period",),
             "average directional index, Wilder's, 0 to 100",
-            lambda n: ("line", ("directional", n), 2),
+            lambda n: ("directional.adx", n),
             framed=True,
         ),
         "atr_sma": Function(
@@ -140,12 +140,12 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "market_hours": Function(
             (),
             "'regular' from 09:30 and before 16:00 on weekdays, 'pre_market' from 04:00, 'extended' until 20:00, 'closed'",
-            lambda: ("market_hours",),
+            lambda: "market_hours",
             kind="text",
             words=MARKET_HOURS,
         ),
         "time_until_close": Function(
-            (), "minutes from the candle's open to 16:00 in the zone; below 0 after it", lambda: ("time_until_close",)
+            (), "minutes from the candle's open to 16:00 in the zone; below 0 after it", lambda: "time_until_close"
         ),
         "is_friday": Function((), "whether the candle opens on a Friday in the zone", lambda: ("is_friday",), kind="truth"),
         "volatility_regime": Function(
