@@ -7,6 +7,7 @@ days not known; in another zone they are the same hours of that zone's clock.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ def _offsets(ts: Ints, zone: tzinfo) -> Ints:
     day = ts // DAY
     first = np.flatnonzero(np.diff(day, prepend=day[:1] - 1))
     out = np.empty(ts.size, np.int64)
-    for start, end in zip(first, [*first[1:], ts.size], strict=True):
+    for start, end in pairwise([*first.tolist(), ts.size]):
         begin = int(day[start]) * DAY
         before, after = _offset(begin, zone), _offset(begin + DAY, zone)
         out[start:end] = before
