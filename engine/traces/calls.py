@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from ..values import parse_interval, show_duration
 from .functions import ALIASES, FUNCTIONS, Function, signature
-from .terms import Term, names_votes, text
+from .terms import SIGNAL, Term, names_votes, text
 from .tokens import Token
 
 LONGEST_PERIOD = 100_000  # candles
@@ -20,9 +20,7 @@ def call(token: Token, given: Given, refuse: Refuse) -> Term:
     made = FUNCTIONS[name]
     given, frame = _without_timeframe(made, given, refuse)
     given = _with_defaults(name, made, given, token.at, refuse)
-    parts = [
-        _argument(name, takes, term, at, refuse) for takes, (term, at) in zip(made.takes, given, strict=True)
-    ]
+    parts = [_argument(name, takes, term, at, refuse) for takes, (term, at) in zip(made.takes, given, strict=True)]
     return Term(made.kind, "call", name, (*parts, *frame))
 
 
@@ -52,9 +50,7 @@ def _with_defaults(name: str, made: Function, given: Given, at: int, refuse: Ref
     if missing != len(made.defaults):
         refuse(at, f"{name} was given {len(given) or 'no'} argument{'s' * (len(given) != 1)}; write {signature(name)}")
     rest = iter(given)
-    return [
-        (_default(made.defaults[i]), at) if i in made.defaults else next(rest) for i in range(len(made.takes))
-    ]
+    return [(_default(made.defaults[i]), at) if i in made.defaults else next(rest) for i in range(len(made.takes))]
 
 
 def _default(value: str | int) -> Term:
@@ -63,13 +59,21 @@ def _default(value: str | int) -> Term:
 
 def _argument(name: str, takes: str, term: Term, at: int, refuse: Refuse) -> Term:
     if takes == "period":
-        whole = term.kind == "number" and term.op == "literal" and term.value == int(term.value)
-        if not whole or not 1 <= term.value <= LONGEST_PERIOD:
+        value = term.value if term.kind == "number" and term.op == "literal" else None
+        if not (isinstance(value, float) and value == int(value) and 1 <= value <= LONGEST_PERIOD):
             must = f"a whole number of candles from 1 to {LONGEST_PERIOD:,}"
             refuse(at, f"{text(term)} in {name}: it must be {must}; write {signature(name)}")
         return term
     if term.kind != "number":
         refuse(at, f"{text(term)} in {name} is a {term.kind}; it must be a number; write {signature(name)}")
+    if takes == "series" and not _of_candles(term):
+        refuse(at, f"{text(term)} in {name} is no series of the candles; write {signature(name)}")
     if takes == "series" and names_votes(term):
         refuse(at, f"{text(term)} in {name} depends on votes; it must be a series of the candles")
     return term
+
+
+def _of_candles(term: Term) -> bool:
+    """Return whether the term depends on the candles."""
+    own = FUNCTIONS[str(term.value)].key is not None if term.op == "call" else term.op == "name" and term != SIGNAL
+    return own or any(map(_of_candles, term.parts))

@@ -1,7 +1,7 @@
 """What a condition says of every candle of a series: true, false, or not known yet.
 
-Kleene's logic: a comparison with NaN is unknown, NOT of unknown is unknown, and only what is true lets a signal pass; so
-neither a filter nor its opposite opens during a warm-up. A division by zero, a root of a negative number and what
+Kleene's logic: a comparison with NaN is unknown, NOT of unknown is unknown, and only what is true lets a signal pass;
+so neither a filter nor its opposite opens during a warm-up. A division by zero, a root of a negative number and what
 exceeds the range of float64 are NaN.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...kernels.arrays import Floats
 from .calls import timeframe_of
 from .functions import FUNCTIONS, VARIABLES
-from .terms import SIGNAL, Term
+from .terms import SIGNAL, Term, names_votes
 
 if TYPE_CHECKING:
     from .features import Features, Key
@@ -52,13 +52,15 @@ _CALCULATE: Mapping[str, Callable[..., Any]] = MappingProxyType(
 class Scope:
     """What a term may name: the features of a series; of a level its vote, float64[N] from -1 to 1, and its members'.
 
-    Votes are NaN where there is none. ``known``: what was found, each distinct term once.
+    Votes are NaN where there is none. ``known`` and ``shared``: what was found, each distinct term once; the latter of
+    the candles alone, so that several levels may share it.
     """
 
     features: "Features"
     vote: Floats = field(default_factory=lambda: np.empty(0))
     members: Mapping[str, Floats] = field(default_factory=dict)
     known: dict[Term, Any] = field(default_factory=dict)
+    shared: dict[Term, Any] = field(default_factory=dict)
 
 
 def holds(term: Term, scope: Scope) -> Truth:
@@ -86,10 +88,11 @@ def key_of(term: Term) -> "Key":
 
 
 def _value(term: Term, scope: Scope) -> Any:
-    if term not in scope.known:
+    known = scope.known if names_votes(term) else scope.shared
+    if term not in known:
         with np.errstate(all="ignore"):
-            scope.known[term] = _compute(term, scope)
-    return scope.known[term]
+            known[term] = _compute(term, scope)
+    return known[term]
 
 
 def _compute(term: Term, scope: Scope) -> Any:

@@ -7,6 +7,7 @@ not zero.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from ...io.config import nearest
@@ -28,7 +29,7 @@ def parse(source: Any, place: str, members: Mapping[str, str] | None = None, lea
     """Return the condition that ``source`` (text, or a number or truth of a config) says, a term of kind "truth".
 
     ``members`` are the names of a level's members, each with its canonical name; None where nothing may depend on
-    votes; ``least`` whether it may open with a least vote. Raises UsageError naming ``place``, the character, and what would be right.
+    votes. ``least``: it may open with a least vote. Raises UsageError naming ``place``, the character, and the remedy.
     """
     if isinstance(source, int | float) and not isinstance(source, bool):
         source = show_number(source) if abs(source) < 1e300 else repr(source)
@@ -38,7 +39,12 @@ def parse(source: Any, place: str, members: Mapping[str, str] | None = None, lea
         raise UsageError(f"{place} is {source!r:.60}; it must be an expression such as 'volume > sma(volume, 20)'")
     if not source.strip():
         raise UsageError(f"{place} is empty; it must be an expression such as 'volume > sma(volume, 20)'")
-    return _Parser(source, place, members, least).whole()
+    return _parsed(source, place, None if members is None else tuple(sorted(members.items())), least)
+
+
+@lru_cache(4096)  # the variants of a sweep say the same again and again
+def _parsed(source: str, place: str, members: tuple[tuple[str, str], ...] | None, least: bool) -> Term:
+    return _Parser(source, place, None if members is None else dict(members), least).whole()
 
 
 class _Parser:

@@ -75,7 +75,10 @@ class Strategy:
     @property
     def strategy_type(self) -> str:
         """The name of its rule, "ensemble" of a list of rules, "composite" where one of these is a list itself."""
-        return only_rule(self.form) or ("composite" if any(map(_nested, self.form.members)) else "ensemble")
+        form = self.form
+        if (rule := only_rule(form)) or isinstance(form, Atom):
+            return rule
+        return "composite" if any(not only_rule(each.form) for each in form.members) else "ensemble"
 
     @property
     def parameters(self) -> dict[str, Value]:
@@ -97,10 +100,6 @@ def only_rule(form: Form) -> str:
     while isinstance(form, Group) and len(form.members) == 1:
         form = form.members[0].form
     return form.rule if isinstance(form, Atom) else ""
-
-
-def _nested(member: Member) -> bool:
-    return not only_rule(member.form)
 
 
 def config_of(form: Form) -> dict[str, Any]:

@@ -97,7 +97,10 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             framed=True,
         ),
         "atr_sma": Function(
-            ("period", "period"), "mean of the last m values of atr(n)", lambda n, m: ("sma", ("atr", n), m), framed=True
+            ("period", "period"),
+            "mean of the last m values of atr(n)",
+            lambda n, m: ("sma", ("atr", n), m),
+            framed=True,
         ),
         "vwap": Function(
             (), "mean of (high + low + close) / 3 weighted by volume, of the session so far", lambda: ("session_vwap",)
@@ -139,7 +142,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         ),
         "market_hours": Function(
             (),
-            "'regular' from 09:30 and before 16:00 on weekdays, 'pre_market' from 04:00, 'extended' until 20:00, 'closed'",
+            "on weekdays 'pre_market' from 04:00, 'regular' from 09:30, 'extended' from 16:00 to 20:00; else 'closed'",
             lambda: "market_hours",
             kind="text",
             words=MARKET_HOURS,
@@ -147,7 +150,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "time_until_close": Function(
             (), "minutes from the candle's open to 16:00 in the zone; below 0 after it", lambda: "time_until_close"
         ),
-        "is_friday": Function((), "whether the candle opens on a Friday in the zone", lambda: ("is_friday",), kind="truth"),
+        "is_friday": Function(
+            (), "whether the candle opens on a Friday in the zone", lambda: ("is_friday",), kind="truth"
+        ),
         "volatility_regime": Function(
             (),
             "'low' where atr_percentile(14, 100) is below 100/3, 'high' above 200/3, else 'normal'",

@@ -32,11 +32,11 @@ _REFUSED = {
 
 
 def parse_strategy(value: Any, place: str = "strategy") -> Strategy:
-    """Return the strategy that an item, or a list of items, says; a sweep is none. Raises UsageError naming ``place``."""
+    """Return the strategy of an item or a list of items that sweeps nothing. Raises UsageError naming ``place``."""
     item = _item(value, place, 1)
     if item.weight not in (None, 1.0):
         raise UsageError(f"{place}: weight is {item.weight}; a strategy alone weighs 1")
-    return Strategy(level([item], {}, place), item.risk)
+    return Strategy(level([item], {}, place) if item.condition else item.form, item.risk)
 
 
 def _item(value: Any, place: str, depth: int) -> Item:
@@ -68,7 +68,7 @@ def mapping_of(value: Any, place: str, depth: int = 1) -> Mapping[str, Any]:
     if isinstance(value, str):
         return {value: {}}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise UsageError(f"{place} is {value!r:.60}; it must be a mapping such as {{sma_crossover: {{fast_period: 10}}}}")
+        raise UsageError(f"{place} is {value!r:.60}; it must be a mapping such as {{sma_crossover: {{fast: 10}}}}")
     return value
 
 
@@ -105,7 +105,7 @@ def split_body(name: str, body: Any, settings: Mapping[str, Any], place: str) ->
     """Return the parameters of a rule's body, and the settings beside the rule and in the body."""
     rule, body = named(name, place), {} if body is None else body
     if not isinstance(body, Mapping):
-        raise UsageError(f"{place}: {name} is {body!r:.60}; it must be a mapping of its parameters, {{}} for the defaults")
+        raise UsageError(f"{place}: {name} is {body!r:.60}; it must be a mapping of parameters, {{}} for the defaults")
     own = {word for each in rule.parameters for word in (each.name, *each.aliases)}
     inner = {key: each for key, each in body.items() if key in ITEM and key not in own}
     if twice := next((key for key in inner if key in settings), None):
@@ -126,7 +126,8 @@ def _atom(name: str, given: Any, settings: dict[str, Any], place: str, _: int) -
         values = complete(rule, {key: each for key, each in given.items() if each is not None})
     except UsageError as error:
         raise type(error)(f"{place}: {error}") from None
-    return level([Item(name, Atom(rule.name, tuple(values.items())))], _set(settings), place), risk
+    atom, rest = Atom(rule.name, tuple(values.items())), _set(settings)
+    return level([Item(name, atom)], rest, place) if rest else atom, risk
 
 
 def _list(_: str, value: Any, settings: dict[str, Any], place: str, depth: int) -> tuple[Form, Any]:
@@ -177,4 +178,3 @@ def _weight(value: Any, place: str) -> float:
     if not number or not 0 < value < math.inf:
         raise UsageError(f"{place}: weight is {value!r:.60}; it must be a number above 0")
     return float(value)
-

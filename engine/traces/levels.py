@@ -1,7 +1,7 @@
 """A level of a strategy put together: its members weighed and in order, its settings parsed, nothing said twice."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +42,7 @@ def level(items: Sequence[Item], settings: Mapping[str, Any], place: str) -> For
     names = _names(items)
     long, short = _thresholds(settings, names, place, whole)
     group = Group(
-        tuple(sorted(members, key=lambda each: canonical_json(item_of(each, True)))),
+        tuple(sorted(members, key=_place) if len(members) > 1 else members),
         _COMBINED[combination],
         long,
         short,
@@ -50,6 +50,10 @@ def level(items: Sequence[Item], settings: Mapping[str, Any], place: str) -> For
         "hold" if _choice(settings, "on_reject", ON_REJECT, place) == "hold" else "flat",
     )
     return _collapsed(group)
+
+
+def _place(member: Member) -> bytes:
+    return canonical_json(item_of(member, True))
 
 
 _COMBINED: Mapping[str, Combination] = {
@@ -80,8 +84,8 @@ def _weights(items: Sequence[Item], combination: str, place: str) -> list[float]
         raise UsageError(f"{place}: {without} has no weight and others have; give all of them one, or none")
     total = math.fsum(given)
     if not abs(total - 1.0) <= 1e-6:
-        parts = " + ".join(f"{weight:.9g}" for weight in given)
-        raise UsageError(f"{place}: the weights {parts if len(given) < 9 else ''} add up to {total:.9g}; they must to 1")
+        parts = " + ".join(f"{weight:.9g}" for weight in given) if len(given) < 9 else f"of {len(given)} members"
+        raise UsageError(f"{place}: the weights {parts} are {total:.9g}; together they must be 1")
     # Weights that were divided once must not be again: what is read back is the same strategy.
     return given if abs(total - 1.0) <= 1e-12 else [weight / total for weight in given]
 
@@ -108,16 +112,13 @@ def _thresholds(
         raise UsageError(f"{where} is {value!r:.60}; it must be a number from 0 to 1")
     if not isinstance(value, Mapping):
         found = DEFAULT if value is None else parse(value, where, names, least=True)
-        return (_least(found, whole),) * 2
+        return _least(found, whole), _least(found, whole)
     check_keys(value, ("long", "short"), where)
     if not any(each is not None for each in value.values()):
         raise UsageError(f"{where} says nothing; it must have long, short, or both")
-    sides = [value.get(side) for side in ("long", "short")]
-    parsed = [
-        DEFAULT if side is None else parse(side, f"{where}: {name}", names, least=True)
-        for name, side in zip(("long", "short"), sides, strict=True)
-    ]
-    return _least(parsed[0], whole), _least(parsed[1], whole)
+    sides = {side: each for side, each in value.items() if each is not None}
+    parsed = {side: parse(each, f"{where}: {side}", names, least=True) for side, each in sides.items()}
+    return _least(parsed.get("long", DEFAULT), whole), _least(parsed.get("short", DEFAULT), whole)
 
 
 def _least(term: Term, whole: bool) -> Term | None:

@@ -57,8 +57,8 @@ class Risk:
 def parse_risk(value: Any, place: str) -> Risk:
     """Return the exits of a mapping of stop_loss, take_profit, trailing_stop and max_holding_period.
 
-    The first two and a trailing stop are fractions, 0.02 for 2 %; a trailing stop may be {distance, activate}; a holding
-    period is a number of candles or a duration such as '2h'. Raises UsageError for what exits cannot say.
+    The first two and a trailing stop are fractions, 0.02 for 2 %; a trailing stop may be {distance, activate}; a
+    holding period is a number of candles or a duration such as '2h'. Raises UsageError for what exits cannot say.
     """
     if not isinstance(value, Mapping):
         raise UsageError(f"{place} is {value!r:.60}; it must be a mapping such as {{stop_loss: 0.02}}")
@@ -107,7 +107,9 @@ def _holding(value: Any, place: str) -> tuple[int | None, int | None]:
         except ValueError as error:
             raise UsageError(f"{place} is '{value:.60}'; {error}") from None
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not 1 <= value <= 10**7:
-        raise UsageError(f"{place} is {value!r:.60}; it must be a number of candles from 1 on, or a duration such as '2h'")
+        raise UsageError(
+            f"{place} is {value!r:.60}; it must be a number of candles from 1 on, or a duration such as '2h'"
+        )
     return int(value), None
 
 

@@ -22,7 +22,7 @@ _REMEDY = {
     '"': "the text is not closed; it stands between two quotes of one kind",
     "#": "it holds no comments",
     ":": "a time is written HHMM: 930 for 09:30",
-    "$": "a parameter ${name} needs its values in filter_params",
+    "$": "write the value itself; a sweep lists several filters",
     ".": "write only numbers, names, signs and brackets",
 }
 
@@ -61,7 +61,7 @@ def refuse(source: str, place: str, at: int, what: str) -> NoReturn:
     first = max(0, at - 30)
     shown = " ".join(source[first : first + 60].split())
     shown = ("..." if first else "") + ascii(shown)[1:-1] + ("..." if first + 60 < len(source) else "")
-    raise UsageError(f"{place}: at character {at + 1} of \"{shown}\": {what}")
+    raise UsageError(f'{place}: at character {at + 1} of "{shown}": {what}')
 
 
 def _hint(sign: str) -> str:
