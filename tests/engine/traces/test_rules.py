@@ -66,7 +66,7 @@ def test_a_rule_is_its_definition(name):
 
         assert [] == differs, values
         assert sum(close_calls) < BARS / 5
-    assert seen >= ({1, -1} if name != "momentum_strategy" else {0}) and seen <= {1, 0, -1, NONE}
+    assert {1, -1} <= seen <= {1, 0, -1, NONE}
 
 
 def test_every_rule_has_a_definition():
@@ -137,8 +137,9 @@ def test_atrs_take_the_place_of_the_percentage():
     assert by_atr[0] == by_atr[1] != signal_of_rule("session_vwap_deviation", {}, features).tolist()
 
 
-@pytest.mark.parametrize("mark", [pytest.param(0, marks=needs_data)])
-def test_a_donchian_breakout_fires_on_real_candles(mark):
+@pytest.mark.shared_data
+@needs_data[1]
+def test_a_donchian_breakout_fires_on_real_candles():
     found = candle_set("spy_5m_2024")
     bars = series_of(found, found.tokens[0])
     signal = signal_of_rule("donchian_breakout", {}, Features(bars, found.interval_ms))
