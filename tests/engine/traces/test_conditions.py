@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from highwater.engine.traces.conditions import FALSE, TRUE, UNKNOWN, Scope, holds
@@ -204,7 +206,7 @@ def test_a_timeframe_is_that_of_the_last_complete_candle():
     hours = [i for i in range(200) if bars.ts[i] % HOUR == 0]
     means = {}  # by the candle at whose close it is known: the means of the closes of two hours
     ends = [i - 1 for i in hours if i]
-    for one, other in zip(ends, ends[1:], strict=False):
+    for one, other in itertools.pairwise(ends):
         means[other] = float(bars.close[one] + bars.close[other]) / 2
     expected, last = [], None
     for i in range(200):

@@ -174,28 +174,28 @@ WRONG = {
     "market_hours() == 'regular": "the text is not closed",
     "close > 3é": "a number ends in a letter",
     "close > 3 \u00a0": "'\\xa0' is nothing known here",
-    "2x > 3": "at character 1 of \"2x > 3\": a number ends in a letter, point or underscore",
+    "2x > 3": 'at character 1 of "2x > 3": a number ends in a letter, point or underscore',
     "1.2.3 > 3": "a number ends in a letter, point or underscore",
     "1e999 > close": "1e999 is too large a number",
     "close > 9e9999999": "9e9999999 is too large a number",
     "close > +1": "a number takes no sign but -",
-    "1 < close < 3": "at character 11 of \"1 < close < 3\": comparisons do not chain; write a < b AND b < c",
+    "1 < close < 3": 'at character 11 of "1 < close < 3": comparisons do not chain; write a < b AND b < c',
     "close > 3 open": "'open' is not expected here; join conditions with AND or OR",
     "close > 3)": "')' is not expected here; a bracket too many",
-    "(close > 3": "at character 11 of \"(close > 3\": a bracket is not closed",
+    "(close > 3": 'at character 11 of "(close > 3": a bracket is not closed',
     "rsi(14 > 70": "a comma or a closing bracket must stand here",
     "rsi(14 > 70) > 3": "14 > 70 in rsi: it must be a whole number",
     "rsi(14 70) > 3": "a comma or a closing bracket must stand here",
     "sma(, 3) > 2": "a value must stand here, not ','",
-    "0.5 AND": "at character 8 of \"0.5 AND\": a value must stand here, not the end",
+    "0.5 AND": 'at character 8 of "0.5 AND": a value must stand here, not the end',
     "AND close > 3": "a value must stand here, not 'AND'",
     "close >": "a value must stand here, not the end",
     "close": "close is a number, and a condition must stand here; compare it: close > 0",
-    "close AND intraday": "at character 1 of \"close AND intraday\": close is a number, and a condition must stand here",
-    "NOT close": "at character 5 of \"NOT close\": close is a number, and a condition must stand here",
+    "close AND intraday": 'at character 1 of "close AND intraday": close is a number, and a condition must stand here',
+    "NOT close": 'at character 5 of "NOT close": close is a number, and a condition must stand here',
     "market_hours()": "market_hours() is a text, and a condition must stand here",
-    "intraday > 0": "at character 1 of \"intraday > 0\": intraday is a condition, and a number must stand here",
-    "1 + is_friday() > 0": "at character 5 of \"1 + is_friday() > 0\": is_friday() is a condition, and a number must",
+    "intraday > 0": 'at character 1 of "intraday > 0": intraday is a condition, and a number must stand here',
+    "1 + is_friday() > 0": 'at character 5 of "1 + is_friday() > 0": is_friday() is a condition, and a number must',
     "-(close > 3) > 1": "close > 3 is a condition, and a number must stand here",
     "abs(close > 3) > 1": "close > 3 in abs is a truth; it must be a number; write abs(x)",
     "market_hours() > 'regular'": "texts compare with == or != only, not with >",
@@ -203,8 +203,8 @@ WRONG = {
     "close == 'regular'": "a text compares with one of its words",
     "'regular' == 'regular'": "a text compares with one of its words",
     "market_hours() == trend_regime()": "a text compares with one of its words",
-    "market_hours() == 'regualr'": "'regualr' is no word of market_hours(); they are closed, pre_market, regular, extended; "
-    "did you mean 'regular'?",
+    "market_hours() == 'regualr'": "'regualr' is no word of market_hours(); they are closed, pre_market, regular, "
+    "extended; did you mean 'regular'?",
     "rsi() > 3": "rsi was given no arguments; write rsi(n, [timeframe])",
     "rsi(14, 7) > 3": "rsi was given 2 arguments; write rsi(n, [timeframe])",
     "sma(close, 3, 4) > 3": "sma was given 3 arguments; write sma([series], n, [timeframe])",
@@ -303,13 +303,30 @@ def test_the_place_of_an_error_in_a_long_text_of_many_lines():
         read(source)
 
     place = source.index(">>") + 2
-    assert f'at character {place} of "...) == \'regular\' AND adx(14) >> 25"' in str(caught.value)
+    assert f"at character {place} of \"...) == 'regular' AND adx(14) >> 25\"" in str(caught.value)
 
 
 words = st.sampled_from(
-    [*VARIABLES, *FUNCTIONS, *ALIASES, *MEMBERS, "AND", "or", "Not", "true", "signal", "0.5", "14", "1e3", "'1h'", "'regular'"]
+    [
+        *VARIABLES,
+        *FUNCTIONS,
+        *ALIASES,
+        *MEMBERS,
+        "AND",
+        "or",
+        "Not",
+        "true",
+        "signal",
+        "0.5",
+        "14",
+        "1e3",
+        "'1h'",
+        "'regular'",
+    ]
 )
-signs = st.sampled_from(["(", ")", ",", "<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "%", "**", " ", "\n", "=", "'"])
+signs = st.sampled_from(
+    ["(", ")", ",", "<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "%", "**", " ", "\n", "=", "'"]
+)
 
 
 @settings(deadline=None, max_examples=1500)

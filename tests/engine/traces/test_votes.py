@@ -1,3 +1,4 @@
+import itertools
 import random
 from types import SimpleNamespace
 from unittest import mock
@@ -220,7 +221,11 @@ def test_weights_whose_sum_rounds_reach_the_threshold_they_add_up_to():
     config["threshold"] = "signal != 0"
     assert [1, -1, 1] == voted(config, signals, market(3))[0]
     config = {"strategy": [{"momentum": {"weight": 0.3}}, *config["strategy"]], "threshold": 0}
-    config["strategy"] = [{"momentum": {"weight": 0.1}}, {"rsi_bands": {"weight": 0.2}}, {"sma_crossover": {"weight": 0.3}}]
+    config["strategy"] = [
+        {"momentum": {"weight": 0.1}},
+        {"rsi_bands": {"weight": 0.2}},
+        {"sma_crossover": {"weight": 0.3}},
+    ]
     config["strategy"].append({"macd_crossover": {"weight": 0.4}})
     signals = {"momentum": [1], "rsi_bands": [1], "sma_crossover": [-1], "macd_crossover": [0]}
     assert [0] == voted(config, signals, market(1))[0]  # 0.1 + 0.2 - 0.3 is 5.6e-17
@@ -316,7 +321,7 @@ def test_thresholds_on_the_adx_filter_what_they_say(threshold, strong):
     assert [0] * 27 == found[:27]  # the ADX is not known before
     assert [int(strong)] * 13 == found[27:40]
     assert [int(not strong)] * 30 == found[130:]
-    assert 1 == sum(one != other for one, other in zip(found[40:], found[41:], strict=False))
+    assert 1 == sum(one != other for one, other in itertools.pairwise(found[40:]))
 
 
 def test_a_level_is_flat_while_its_filter_warms_up_and_so_with_the_opposite():
@@ -425,7 +430,7 @@ class TestSpy:
         passing &= (local >= 570) & (local < 960)
         counts.append(passing.sum())
 
-        assert [*zip(counts, counts[1:], strict=False)] == [(each.before, each.after) for each in report.clauses]
+        assert [*itertools.pairwise(counts)] == [(each.before, each.after) for each in report.clauses]
         expected = np.where(np.isnan(vote), NONE, np.sign(np.nan_to_num(vote)) * passing)
         assert expected.tolist() == found.tolist()
         assert n == report.bars
