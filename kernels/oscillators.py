@@ -79,18 +79,22 @@ def cci(h, l, c, n):
 
     Lambert, "Commodity Channel Index" (Commodities, October 1980). Work grows with ``n``, eight candles at a time.
     """
-    x, count = typical(h, l, c), np.empty(TILE)
-    out = sma(x, n)
+    x, above, spread = typical(h, l, c), np.empty(TILE), np.empty(TILE)
+    out = np.full(x.size, np.nan)
     for at in range(start_of(x) + n - 1, x.size, TILE):
-        mean = out[at : at + TILE]
-        count[:] = 0.0
+        value = x[at : at + TILE]
+        above[:] = spread[:] = 0.0
+        for k in range(1, n):
+            before = x[at - k : at - k + value.size]
+            for i in range(value.size):
+                above[i] += value[i] - before[i]
+        above /= n
         for k in range(n):
-            value = x[at - k : at - k + mean.size]
-            for i in range(mean.size):
-                count[i] += abs(value[i] - mean[i])
-        for i in range(mean.size):
-            off = x[at + i] - mean[i]
-            mean[i] = 0.0 if count[i] == 0.0 else off / (0.015 * (count[i] / n))
+            before = x[at - k : at - k + value.size]
+            for i in range(value.size):
+                spread[i] += abs(above[i] - (value[i] - before[i]))
+        for i in range(value.size):
+            out[at + i] = 0.0 if spread[i] == 0.0 else above[i] / (0.015 * (spread[i] / n))
     return out
 
 

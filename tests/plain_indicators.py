@@ -150,9 +150,9 @@ def typical(h, l, c):
 
 def cci(h, l, c, n):
     def of(w):
-        centre = mean(w)
-        spread = math.fsum(abs(v - centre) for v in w) / n
-        return (w[-1] - centre) / (0.015 * spread) if spread else 0.0
+        above = math.fsum(w[-1] - v for v in w) / n
+        spread = math.fsum(abs(above - (w[-1] - v)) for v in w) / n
+        return above / (0.015 * spread) if spread else 0.0
 
     return each(typical(h, l, c), n, of)
 
