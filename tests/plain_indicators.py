@@ -166,8 +166,9 @@ def williams_r(h, l, c, n):
 
 def mfi(h, l, c, v, n):
     x = typical(h, l, c)
-    rising = each(but_first(x, lambda i: x[i] * v[i] * (x[i] > x[i - 1])), n, math.fsum)
-    falling = each(but_first(x, lambda i: x[i] * v[i] * (x[i] < x[i - 1])), n, math.fsum)
+    moved = but_first(x, lambda i: 0 if math.isclose(x[i], x[i - 1], rel_tol=1e-14) else x[i] - x[i - 1])
+    rising = each(but_first(x, lambda i: x[i] * v[i] * (moved[i] > 0)), n, math.fsum)
+    falling = each(but_first(x, lambda i: x[i] * v[i] * (moved[i] < 0)), n, math.fsum)
 
     def of(up, down):
         return NAN if up != up else 100 - 100 / (1 + up / down) if down else 100.0 if up else 50.0

@@ -77,8 +77,15 @@ def test_mfi_without_volume_is_50_and_without_falls_100():
     assert 0.0 == last(mfi(c[::-1], c[::-1], c[::-1], VOLUME, 14))
 
 
+def test_mfi_takes_typical_prices_that_are_equal_on_paper_as_equal():
+    """Both candles add up to 1562.09, and their floats do not; two minutes of SPY."""
+    h, l, c = (np.array(column) for column in ([500, 520.73, 520.72], [500, 520.665, 520.65], [500, 520.695, 520.72]))
+
+    assert h[1] + l[1] + c[1] != h[2] + l[2] + c[2]
+    assert 100.0 == mfi(h, l, c, VOLUME[:3], 2)[2]
+
+
 def test_mfi_of_a_token_priced_in_millionths_is_that_of_any_other():
-    """TA-Lib says 0 wherever less than 1.0 flowed."""
     x = 100 + np.random.default_rng(4).normal(0, 1, 60)
     tiny = x * 2.0**-50
 
