@@ -1,6 +1,7 @@
 """Searches that go on around their best trials: what is tried, what is told of, and that nothing else moves it."""
 
 import contextlib
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import small_market
 from highwater.engine import kept, refine, sweep_run
+from highwater.engine.diff import Change, changes
 from highwater.engine.frontier import Frontier
 from highwater.engine.refine import refined
 from highwater.engine.space import GRID, Space, policy_at, rungs_of, to_policies
@@ -266,6 +268,14 @@ def test_a_search_that_was_stopped_ends_as_if_it_had_not_been(both, days, tmp_pa
     assert {2: 60, 4: TRIALS}[at] == blocks[-1].last
     assert (0, "") == run("sweep", "--resume", one.run_id, "--runs", tmp_path, "--quiet")[::2]
     assert contents(both[0][1]) == contents(find_run(tmp_path, one.run_id).path)
+
+
+def test_another_version_of_optuna_is_named(both):
+    (_, _, manifest), (_, _, blind) = both
+    other = dataclasses.replace(manifest, execution=manifest.execution | {"optuna": "0.1"})
+
+    assert (Change("environment", "optuna", refine.version(), "0.1"),) == changes(manifest, other)
+    assert () == changes(manifest, manifest) == changes(blind, blind)
 
 
 WORDS = {
