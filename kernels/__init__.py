@@ -12,6 +12,7 @@ _ROOMS = {
     "entries": "EntryRule enter enter_all entry_rule",
     "exits": "FILL TRADE Exit net_return simulate simulate_all",
     "jit": "threads",
+    "mirror": "mirrored opposite reflected short_excursions short_policy short_return",
     "paths": "PATH TOUCH measure measure_all",
     "philox": "uniform uniforms",
     "search": "TALLY search_all tally_all",

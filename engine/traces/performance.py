@@ -69,7 +69,7 @@ class Performance:
     metrics: Mapping[str, float | int | None]
 
 
-def performance_of(trace: "Trace", bars: Candles, step: int, how: Fills = Fills()) -> Performance:  # noqa: B008
+def performance_of(trace: "Trace", bars: Candles, step: int, how: Fills = Fills()) -> Performance:
     """Return the trades of one trace on its candles, ``step`` ms apart, and their metrics."""
     raise NotImplementedError
 
@@ -78,7 +78,7 @@ def performances(
     traces: Sequence["Trace"],
     bars: Candles,
     step: int,
-    how: Fills = Fills(),  # noqa: B008
+    how: Fills = Fills(),
 ) -> Mapping[str, NDArray[np.float64]]:
     """Return METRICS of many traces on the same candles, float64[T] each, NaN where undefined."""
     raise NotImplementedError
