@@ -23,6 +23,7 @@ from ..io.slices import Slice, Spans, build, find, fingerprint
 from ..kernels import arrays
 from ..kernels.arrays import Alerts, Costs, Rules, Windows, column
 from .settings import Sources, Store, Trading
+from .stopping import check
 from .values import show_duration, show_instant
 
 FILL_SEMANTICS = "FS-1"
@@ -47,6 +48,7 @@ class Clock:
     def phase(self, name: str) -> Iterator[None]:
         """Add the time inside to ``name``."""
         began = time.perf_counter()
+        check()
         tell(doing=name)
         try:
             yield
