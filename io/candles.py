@@ -248,7 +248,7 @@ def _messages(tokens: tuple[str, ...], offsets: Ints, bars: Candles, verdicts: V
         else:
             name = next(p for p in PRICES if getattr(bars, p)[here] != getattr(bars, p)[there])
             values = f"{name} {getattr(bars, name)[there]:g} vs {getattr(bars, name)[here]:g}"
-            messages[i] = f"{tokens[i]}: two different bars at {time} ({values})"
+            messages[i] = f"{tokens[i]}: two different bars at {time} ({values}); --on-dup-conflict first keeps one"
     return messages
 
 

@@ -47,14 +47,15 @@ def test_row_groups_that_cannot_hold_a_token_are_skipped(tmp_path):
     assert ("A",) == found.tokens
 
 
-def test_hive_values_are_text_and_unquoted(tmp_path):
+@pytest.mark.parametrize("key", ["token_address", "mint", "symbol", "Token"])
+def test_hive_values_are_text_and_unquoted(tmp_path, key):
     bare = table(("x", "x")).drop_columns("token_address")
     for mint in ("0012", "NULS%2FBTC"):
-        written(tmp_path / "s_part" / f"token_address={mint}" / "data_0.parquet", bare)
+        written(tmp_path / "s_part" / f"{key}={mint}" / "data_0.parquet", bare)
 
     assert ("0012", "NULS/BTC") == read_candles(tmp_path / "s_part").tokens
     assert ("0012",) == read_candles(tmp_path / "s_part", tokens=["0012"]).tokens
-    assert ("0012",) == read_candles(tmp_path / "s_part" / "token_address=0012" / "data_0.parquet").tokens
+    assert ("0012",) == read_candles(tmp_path / "s_part" / f"{key}=0012" / "data_0.parquet").tokens
 
 
 def test_other_partitions_are_not_even_opened(tmp_path):
