@@ -1,6 +1,7 @@
 """Published runs, slices and candle files as a reader meets them: listed, shown, checked."""
 
 import json as json_format
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -173,7 +174,8 @@ def check_candles(source: Path, options: CandleOptions, json: bool, limit: int) 
     out.print(f"rows     {whole['rows_in']:,} read, {whole['rows_out']:,} usable")
     if usable:
         out.print(f"period   {show_instant(whole['first'])} to {show_instant(whole['last'])} (UTC, by the open)")
-    out.print("problems " + (", ".join(f"{n:,} {name}" for name, n in whole["problems"].items()) or "none"))
+    problems = ", ".join(f"{n:,}\xa0{name}" for name, n in whole["problems"].items()) or "none"
+    out.print(textwrap.fill(f"problems {problems}", 80, subsequent_indent=" " * 9).replace("\xa0", " "))
     for r in notes[:limit]:
         out.print(f"  {show.plain(r.message if r.error else f'{r.token}: {r.message}')}", soft_wrap=True)
     if len(notes) > limit:
