@@ -1,9 +1,11 @@
 import json
+import re
 
 import duckdb
 import pyarrow as pa
 import pytest
 import small_market
+from highwater.engine import progress
 from highwater.io.alert_files import TABLES
 from highwater.io.runs import find_run, read_artifact
 from small_market import run, tables
@@ -91,3 +93,23 @@ def test_a_file_is_no_database(folder):
 
     assert (2, "") == (done.code, done.out)
     assert "alerts.parquet is a file; a table or query can be chosen in a DuckDB database only" in done.err
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_long_reading_tells_how_far_it_is(folder, tmp_path, monkeypatch, quiet):
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    words = ["--alerts", folder / "alerts.parquet", "--candles", folder / "candles.parquet", "--runs", tmp_path]
+    done = run("baseline", *words, *(["--quiet"] if quiet else []))
+    size = (folder / "candles.parquet").stat().st_size
+    found = re.findall(rf"^reading candles, bytes: (\d+) %, [\d,]+ of {size:,}, \d+ s left$", done.err, re.MULTILINE)
+
+    assert 0 == done.code
+    assert ([] if quiet else [10 * (10 * (size * n // 5) // size) for n in (2, 4)]) == list(map(int, found))
+
+
+def test_making_data_up_tells_how_far_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    done = run("data", "synth", tmp_path, "--tokens", "10", "--days", "1", "--interval", "5m")
+
+    assert (0, 10) == (done.code, done.err.count(" s left\n"))
+    assert "tokens: 30 %, 3 of 10, 0 s left\n" in done.err
