@@ -61,7 +61,8 @@ class Luck:
     ``ranked`` int64[K]: the trials of highest statistic, best first, and their ``p`` float64[K] that allow for all
     trials; ``p_spa``: of the best of all, by Hansen's consistent, lower and upper choice. ``sharpe_variance`` is that
     of the trials' daily Sharpe ratios, ``independent`` how many independent trials a sample of them is worth. Halves
-    and folds are missing where there are too few days for them.
+    and folds are missing where there are too few days for them. ``raced`` int64[F, D] are the days of each fold's
+    trial, ``watched`` int64[W, D] those of the trials that were asked for.
     """
 
     calendar: Calendar
@@ -77,6 +78,8 @@ class Luck:
     halving: Halving | None
     folds: tuple[Fold, ...]
     blind: int
+    raced: Ints
+    watched: Ints
 
     @property
     def p_blind(self) -> float:
@@ -92,14 +95,16 @@ def luck_of(
     sample: Policies,
     advance: Callable[[int], None] = lambda done: None,
     blind: int | None = None,
+    watched: Ints | None = None,
 ) -> Luck | None:
     """Return the ``Luck`` of a search; None where all alerts were entered on one or two days.
 
     ``policies(first, count)`` are some of its trials, ``sample`` a few that stand for all, or all of them in order.
     Only the first ``blind`` (None: all) are halved, run through the folds and measured by their spread: the others
-    were chosen with a look at all days.
+    were chosen with a look at all days. ``watched`` are numbers of trials whose days are wanted.
     O(trials * alerts) for the sums by day, and O(trials * days * resamples).
     """
+    watched = np.empty(0, np.int64) if watched is None else watched
     blind = trials if blind is None else blind
     known, _ = calendar(there)
     if known.days < LEAST_DAYS:
@@ -114,6 +119,7 @@ def luck_of(
     few = sums[: sample.sl.size] if _begin(some, sample) else by_day(there, sample)
     length = block_days(few.mean(axis=0), horizon)
     best, race = Best(known.days, length), _Race(known, folds_of(known, horizon))
+    seen = np.zeros((watched.size, known.days), np.int64)
     split, blocks = split_of(known, horizon), []
     sharpes, keys = np.empty(blind), np.empty(trials, np.uint64)
     for first in range(0, trials, room):
@@ -121,6 +127,8 @@ def luck_of(
             some = policies(first, min(room, trials - first))
             sums = by_day(there, some)
         keys[first : first + room] = keys_of(some)
+        here = (first <= watched) & (watched < first + room)
+        seen[here] = sums[watched[here] - first]
         with on(there.threads):
             for s in range(0, len(sums), CHUNK):
                 part, begin = sums[s : s + CHUNK], first + s
@@ -139,7 +147,7 @@ def luck_of(
     variance = float(spread.var()) if spread.size else float("nan")
     distinct = int(np.unique(keys).size)
     found = *best.found(), variance, independent, halving, race.found()
-    return Luck(known, trials, distinct, length, *found, blind)
+    return Luck(known, trials, distinct, length, *found, blind, race.rows, seen)
 
 
 def _begin(some: Policies, few: Policies) -> bool:
@@ -153,14 +161,15 @@ class _Race:
     def __init__(self, known: Calendar, folds: list[tuple[int, int, int]]):
         self.known, self.folds = known, folds
         self.best = np.full((len(folds), 3), _LEAST)
+        self.rows = np.zeros((len(folds), known.days), np.int64)
 
     def add(self, sums: Ints, first: int) -> None:
         """Take in the trials from ``first`` on, int64[N, D]."""
-        for fold, (trained, begin, end) in zip(self.best, self.folds, strict=True):
+        for fold, row, (trained, begin, end) in zip(self.best, self.rows, self.folds, strict=True):
             before = sums[:, :trained].sum(axis=1)
             k = int(np.argmax(before))
             if before[k] > fold[0]:
-                fold[:] = before[k], first + k, sums[k, begin:end].sum()
+                fold[:], row[:] = (before[k], first + k, sums[k, begin:end].sum()), sums[k]
 
     def found(self) -> tuple[Fold, ...]:
         """Return the folds."""
