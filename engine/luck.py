@@ -127,7 +127,7 @@ def luck_of(
             some = policies(first, min(room, trials - first))
             sums = by_day(there, some)
         keys[first : first + room] = keys_of(some)
-        here = (first <= watched) & (watched < first + room)
+        here = (first <= watched) & (watched < first + len(sums))
         seen[here] = sums[watched[here] - first]
         with on(there.threads):
             for s in range(0, len(sums), CHUNK):
