@@ -116,7 +116,7 @@ def luck_of(
     horizon, room = there.prepared.trading.horizon, max(64, there.memory // (2 * 8 * known.days))
     some = policies(0, min(room, trials))
     sums = by_day(there, some)
-    few = sums[: sample.sl.size] if _begin(some, sample) else by_day(there, sample)
+    few = sums[: sample.sl.size].copy() if _begin(some, sample) else by_day(there, sample)  # a view would hold all
     length = block_days(few.mean(axis=0), horizon)
     best, race = Best(known.days, length), _Race(known, folds_of(known, horizon))
     seen = np.zeros((watched.size, known.days), np.int64)
