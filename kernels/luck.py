@@ -1,8 +1,9 @@
 """How high the best of many trials without skill would stand, and how often the best of one half leads in the other.
 
-Hansen, "A test for superior predictive ability" (JBES 2005), studentised; Romano and Wolf, "Stepwise multiple testing
-as formalized data snooping" (Econometrica 2005); Bailey, Borwein, López de Prado and Zhu, "The probability of backtest
-overfitting" (J. Computational Finance 2017).
+Hansen, "A test for superior predictive ability" (JBES 2005), studentised in every resample anew, as Götze and Künsch
+(Annals of Statistics 1996) do; Romano and Wolf, "Stepwise multiple testing as formalized data snooping" (Econometrica
+2005), who advise it; Bailey, Borwein, López de Prado and Zhu, "The probability of backtest overfitting" (J.
+Computational Finance 2017).
 """
 
 # pyright: reportArgumentType=false
