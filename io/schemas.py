@@ -24,6 +24,7 @@ PATHS = {
     "surface": "results/surface.parquet",
     "surface_by": "results/surface_by.parquet",
     "strategy_index": "results/strategy_index.parquet",
+    "traces": "traces/part-0000.parquet",
     "equity": "results/equity.parquet",
     "sessions": "results/sessions.parquet",
     "governance": "results/governance.parquet",
@@ -147,6 +148,18 @@ CALLERS = pa.schema(
 # ``timestamp`` is ISO 8601 in UTC, ``details`` a JSON text.
 ERRORS = pa.schema(_fields(TEXT, "run_id! timestamp! level! phase! call_id message! details"))
 
+# The changes of many strategies, sorted by strategy (its number in the run), then candle.
+TRACES = pa.schema(
+    [
+        pa.field("strategy", pa.int32(), nullable=False),
+        pa.field("idx", pa.int32(), nullable=False),
+        pa.field("val", pa.int8(), nullable=False),
+    ]
+)
+
+# 21 million changes: 13.6 MB in 0.43 s so, 50.5 MB in 0.64 s as Parquet's writer has it by itself.
+ENCODED = {"traces": {"idx": "DELTA_BINARY_PACKED"}}
+
 FIXED = {
     "alerts": ALERTS,
     "trades": TRADES,
@@ -154,6 +167,7 @@ FIXED = {
     "summary": SUMMARY,
     "callers": CALLERS,
     "errors": ERRORS,
+    "traces": TRACES,
 }
 
 
@@ -277,7 +291,7 @@ def _parameters(names: tuple[str, ...]) -> list[pa.Field]:
 
 def run_columns(artifact: str) -> tuple[str, ...]:
     """Return the columns of an artifact that name the run or its clock, and so are no part of its content."""
-    return ("run_id", "timestamp") if artifact == "errors" else ("run_id",)
+    return {"errors": ("run_id", "timestamp"), "strategy_index": ("run_id", "trace_run")}.get(artifact, ("run_id",))
 
 
 def without_run(schema: pa.Schema) -> pa.Schema:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 ANY = pa.schema([("call_id", pa.string()), ("size", pa.int64()), ("share", pa.float64())])
 TABLES = [kind for kind, path in PATHS.items() if path.endswith(".parquet")]
-HOLDS = {"int64": 7, "double": 0.5, "bool": True, "string": "text"}
+HOLDS = {"int64": 7, "int32": 7, "int8": 1, "double": 0.5, "bool": True, "string": "text"}
 
 
 @pytest.fixture(scope="module")
