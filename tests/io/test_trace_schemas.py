@@ -31,4 +31,4 @@ def test_a_parameter_called_as_a_column_is_refused():
 
 
 def test_a_file_of_signals_has_the_eight_columns_of_the_document():
-    assert "idx ts sym val strat px strat_hash metadata".split() == SIGNALS.names
+    assert ["idx", "ts", "sym", "val", "strat", "px", "strat_hash", "metadata"] == SIGNALS.names
