@@ -84,6 +84,11 @@ def rows(root: str | Path, sql: str, **parameters: Any) -> list[tuple[Any, ...]]
         return database.execute(sql, parameters).fetchall()
 
 
+def columns(database: Any, name: str) -> dict[str, str]:
+    """Return the columns of a table of the catalog: name -> DuckDB type."""
+    return {column: kind for column, kind, *_ in database.execute(f"DESCRIBE catalog.{name}").fetchall()}
+
+
 def quoted(text: object) -> str:
     """Return text as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"

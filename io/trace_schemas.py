@@ -34,14 +34,14 @@ _WHERE = [
     *fields(TEXT, "signals_path data_digest"),
     *fields(INT, "bars first_idx first_ts_ms last_ts_ms"),
 ]
-# What it earned, and under which fills and costs; null where that was not asked for.
+# Under which fills and costs it was traded, and what it earned; null where that was not asked for.
+_FILLS = [*fields(TEXT, "fill exits"), *fields(FLOAT, "fee_bps slippage_bps")]
 _EARNED = [
-    *fields(TEXT, "fill exits"),
-    *fields(FLOAT, "fee_bps slippage_bps sharpe sharpe_ratio total_pnl total_return max_drawdown win_rate"),
+    *fields(FLOAT, "sharpe sharpe_ratio total_pnl total_return max_drawdown win_rate"),
     *fields(INT, "num_trades"),
     *fields(FLOAT, "profit_factor expectancy sharpe_trade exposure_time avg_bars_held"),
 ]
-INDEX = tuple(field.name for field in (*_WHO, *_WHERE, *_EARNED))
+INDEX = tuple(field.name for field in (*_WHO, *_WHERE, *_FILLS, *_EARNED))
 
 
 def strategy_index(parameters: Mapping[str, pa.DataType]) -> pa.Schema:
@@ -54,4 +54,4 @@ def strategy_index(parameters: Mapping[str, pa.DataType]) -> pa.Schema:
     if taken:
         raise ValueError(f"parameters {taken} are called as columns that every index has")
     named = [pa.field(name, kind) for name, kind in sorted(parameters.items())]
-    return pa.schema([*_WHO, *named, *_WHERE, *_EARNED])
+    return pa.schema([*_WHO, *named, *_WHERE, *_FILLS, *_EARNED])
