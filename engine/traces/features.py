@@ -15,6 +15,7 @@ from ...io.errors import UsageError
 from ...kernels.arrays import Candles, Floats, column
 from .clock import CLOCK, NEW_YORK, Wall, wall_of
 from .indicators import INDICATORS
+from .measures import MEASURES, grouped
 
 # A feature by what it is: a column ("close"), or an indicator with its arguments, themselves features or numbers:
 # ("sma", "close", 20), ("sma", ("atr", 14), 50), ("bollinger", "close", 20, 2.0). Of an indicator with several lines
@@ -23,19 +24,15 @@ Key = str | tuple[Any, ...]
 
 MOST = 1_000_000  # candles that an indicator may look back
 
-COLUMNS: Mapping[str, Callable[[Candles], Floats]] = MappingProxyType(
+_OWN = MappingProxyType({name: name for name in ("open", "high", "low", "close", "volume")} | {"price": "close"})
+_MADE_OF_PRICES: Mapping[str, Callable[[Candles], Floats]] = MappingProxyType(
     {
-        "open": lambda bars: bars.open,
-        "high": lambda bars: bars.high,
-        "low": lambda bars: bars.low,
-        "close": lambda bars: bars.close,
-        "price": lambda bars: bars.close,
-        "volume": lambda bars: bars.volume,
         "hl2": lambda bars: (bars.high + bars.low) / 2.0,
         "typical": lambda bars: (bars.high + bars.low + bars.close) / 3.0,
         "hlc3": lambda bars: (bars.high + bars.low + bars.close) / 3.0,
     }
 )
+COLUMNS = (*_OWN, *_MADE_OF_PRICES, *CLOCK)
 
 
 class Features:
@@ -43,8 +40,8 @@ class Features:
 
     ``features[key]`` is float64[N], or a tuple of them where an indicator has several lines; NaN where it is not yet
     known. What the clock says (``clock.CLOCK``) is int32[N] or bool[N]. All are read-only. Nothing at candle t depends
-    on a candle after t. What was used longest ago is forgotten where all would take more than ``memory`` bytes. May be
-    asked by several threads. Raises UsageError for what is no feature.
+    on a candle after t. What was used longest ago is forgotten where all would take more than ``memory`` bytes beside
+    the candles. May be asked by several threads. Raises UsageError for what is no feature.
     """
 
     def __init__(self, bars: Candles, step: int, zone: str = NEW_YORK, memory: int = 1 << 30):
@@ -52,8 +49,11 @@ class Features:
         self.size = 0  # bytes that are kept
         self._known: OrderedDict[Key, Any] = OrderedDict()
         self._lock = threading.Lock()
+        self._coarser: dict[int, Features] = {}
 
     def __getitem__(self, key: Key) -> Any:
+        if isinstance(key, str) and key in _OWN:
+            return column(getattr(self.bars, _OWN[key]))
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
@@ -68,12 +68,20 @@ class Features:
         """The local times of the candles."""
         return wall_of(self.bars.ts, self.step, self.zone)
 
+    def coarser(self, frame: int) -> "Features":
+        """Return the features of candles of ``frame`` ms on the UTC grid; raises where they cannot be made of these."""
+        if frame not in self._coarser:
+            self._coarser[frame] = Features(grouped(self, frame), frame, self.zone, self.memory)
+        return self._coarser[frame]
+
     def _column(self, name: str) -> Any:
-        if name not in COLUMNS and name not in CLOCK:
-            raise UsageError(f"unknown column '{name}'{nearest(name, [*COLUMNS, *CLOCK])}")
-        return COLUMNS[name](self.bars) if name in COLUMNS else CLOCK[name](self.wall)
+        if name not in COLUMNS:
+            raise UsageError(f"unknown column '{name}'{nearest(name, COLUMNS)}")
+        return CLOCK[name](self.wall) if name in CLOCK else _MADE_OF_PRICES[name](self.bars)
 
     def _indicator(self, key: tuple[Any, ...]) -> Any:
+        if key[0] in MEASURES:
+            return MEASURES[key[0]](self, *key[1:])
         name, _, line = str(key[0]).partition(".")
         found = INDICATORS.get(name)
         if found is None or (line and line not in found.lines):

@@ -140,5 +140,5 @@ def test_every_sample_is_a_value_its_rule_takes(n):
 
 
 def test_no_samples_are_refused():
-    with pytest.raises(UsageError, match="^0 values of each parameter were asked for"):
+    with pytest.raises(UsageError, match=r"^0 values of each parameter were asked for"):
         samples(rule_named("momentum"), 0)
