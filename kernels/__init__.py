@@ -15,6 +15,7 @@ _ROOMS = {
     "entries": "EntryRule enter enter_all entry_rule",
     "exits": "FILL TRADE Exit net_return simulate simulate_all",
     "jit": "threads",
+    "mirror": "mirrored opposite reflected short_excursions short_policy short_return",
     "oscillators": "aroon cci macd mfi momentum roc rsi stochastic stochastic_rsi williams_r",
     "paths": "PATH TOUCH measure measure_all",
     "philox": "uniform uniforms",

@@ -1,7 +1,7 @@
 """What a run of traces says of itself: its config, its counts, its lines and its notes."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -20,16 +20,13 @@ from .series import Series, read_config
 from .sweeps import Expansion
 
 
-def config_of(
-    expansion: Expansion, market: Market, fills: Fills | None, series: Sequence[Series]
-) -> dict[str, Any]:
+def config_of(expansion: Expansion, market: Market, fills: Fills | None, series: Sequence[Series]) -> dict[str, Any]:
     """Return what decides the results of a run of traces, nothing left to be found out.
 
     The strategies stand in ``inputs/strategies.json`` as they were given; here is the digest of what they came to.
     """
     strategies = [
-        {"config": each.config, "risk": each.risk.canonical() if each.risk else {}}
-        for each in expansion.strategies
+        {"config": each.config, "risk": each.risk.canonical() if each.risk else {}} for each in expansion.strategies
     ]
     return {
         "fill_semantics": FILL_SEMANTICS,
@@ -55,9 +52,7 @@ def counts_of(expansion: Expansion, series: Sequence[Series], index: pa.Table, k
     }
 
 
-def lines_of(
-    expansion: Expansion, market: Market, fills: Fills | None, series: Sequence[Series]
-) -> list[str]:
+def lines_of(expansion: Expansion, market: Market, fills: Fills | None, series: Sequence[Series]) -> list[str]:
     """Return what was asked of what, and how it was traded, one line each; the same on every machine."""
     left = {"combinations out of order": expansion.skipped, "given twice": expansion.duplicates}
     notes = "".join(f", {n:,} {what} left out" for what, n in left.items() if n)

@@ -213,9 +213,7 @@ def _room_for(ready: _Ready, root: Path) -> None:
         )
 
 
-def _publish(
-    task: Task, ready: _Ready, store: Store, s: Stage, index: pa.Table, command: tuple[str, ...]
-) -> Traced:
+def _publish(task: Task, ready: _Ready, store: Store, s: Stage, index: pa.Table, command: tuple[str, ...]) -> Traced:
     """Write what is left, and publish the run, unless the disk refuses it."""
     what = task.expansion, task.market, task.fills, ready.series
     config, lines = config_of(*what), lines_of(*what)
@@ -238,17 +236,14 @@ def _publish(
     except (StoreError, AccessError) as error:
         saved = error
     reports = _reports(task, ready)
-    return Traced(
-        s.run_id, saved, config, index, counts, dict(kept), reports, tuple(lines), ready.clock, ready.reused
-    )
+    return Traced(s.run_id, saved, config, index, counts, dict(kept), reports, tuple(lines), ready.clock, ready.reused)
 
 
 def _reports(task: Task, ready: _Ready) -> dict[str, FilterReport]:
     """Return what the filters of a single strategy did, by symbol; none of several."""
     if len(task.expansion.strategies) > 1:
         return {}
-    (strategy,) = task.expansion.strategies
-    found = {}
+    strategy, found = task.expansion.strategies[0], {}
     for one in ready.series:
         features = Features(one.bars, one.step, task.market.zone, task.memory)
         found[one.symbol] = signal_of(strategy, features)[1]

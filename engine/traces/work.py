@@ -95,9 +95,7 @@ def _traces(
     first = dict(zip(reversed(keys), reversed(some), strict=True))
     known = {key: held[key] for key in keys if key in held}
     bars = features.bars.ts.size
-    found = {
-        key: Trace(*changes, bars) for key, changes in zip(known, read_kept(known.values()), strict=True)
-    }
+    found = {key: Trace(*changes, bars) for key, changes in zip(known, read_kept(known.values()), strict=True)}
     todo = [key for key in dict.fromkeys(keys) if key not in known]
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         try:
@@ -116,8 +114,7 @@ def _written(
     mine = [next(numbers) for _ in keys]
     places = files.add(mine[0], [(traces[key].idx, traces[key].val) for key in keys]) if keys else []
     return {
-        key: _where(run_id, place, number, traces[key])
-        for key, place, number in zip(keys, places, mine, strict=True)
+        key: _where(run_id, place, number, traces[key]) for key, place, number in zip(keys, places, mine, strict=True)
     }
 
 
