@@ -241,9 +241,10 @@ def _publish(task: Task, ready: _Ready, store: Store, s: Stage, index: pa.Table,
 
 def _reports(task: Task, ready: _Ready) -> dict[str, FilterReport]:
     """Return what the filters of a single strategy did, by symbol; none of several."""
-    if len(task.expansion.strategies) > 1:
+    strategies = task.expansion.strategies
+    if len(strategies) != 1:
         return {}
-    strategy, found = task.expansion.strategies[0], {}
+    (strategy,), found = strategies, {}
     for one in ready.series:
         features = Features(one.bars, one.step, task.market.zone, task.memory)
         found[one.symbol] = signal_of(strategy, features)[1]

@@ -77,7 +77,7 @@ def blocks(
         traces = _traces(some, keys, features, held, how.threads)
         new = [key for key in dict.fromkeys(keys) if key not in written and key not in held]
         written |= _written(new, traces, files, numbers, run_id)
-        earned = _earned(some, [traces[key] for key in keys], series, how.fills)
+        earned = _earned(some, [traces[key] for key in keys], series, how)
         yield [
             Done(_row(each, key, series, held, written, *said), traces[key])
             for each, key, said in zip(some, keys, earned, strict=True)
@@ -143,18 +143,18 @@ def of(series: Series) -> Of:
 
 
 def _earned(
-    some: Sequence[Asked], traces: Sequence[Trace], series: Series, fills: Fills | None
+    some: Sequence[Asked], traces: Sequence[Trace], series: Series, how: How
 ) -> list[tuple[Mapping[str, Any] | None, Mapping[str, float | None] | None]]:
     """Return how each trace was traded and what it earned; strategies of the same exits are done together."""
-    if fills is None:
+    if how.fills is None:
         return [(None, None)] * len(some)
     found: list[Any] = [None] * len(some)
-    own = [_own(fills, each.exits(series.step)) for each in some]
+    own = [_own(how.fills, each.exits(series.step)) for each in some]
     groups: dict[str, list[int]] = {}
     for i, each in enumerate(own):
         groups.setdefault(canonical_json(each.canonical()).decode(), []).append(i)
     for mine in groups.values():
-        columns = performances([traces[i] for i in mine], series.bars, series.step, own[mine[0]])
+        columns = performances([traces[i] for i in mine], series.bars, series.step, own[mine[0]], how.threads)
         rows = np.array([columns[name] for name in METRICS]).T.tolist()
         for i, row in zip(mine, rows, strict=True):
             found[i] = described(own[i]), dict(zip(METRICS, row, strict=True))
