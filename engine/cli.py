@@ -55,7 +55,10 @@ TREE = {
         "sql": catalog_commands.sql,
         "path": catalog_commands.path,
     },
-    "traces": {"strategies": traces_command.traces_strategies},
+    "traces": {
+        "strategies": traces_command.traces_strategies,
+        "run": traces_command.traces_run,
+    },
     "config": {"show": config_command.config_show},
     "backtest": {
         "path-only": commands.baseline,

@@ -1,8 +1,13 @@
 """The commands on strategy traces, and what they print."""
 
 import json as json_format
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, Literal
+
+from .settings import MEMORY, Store, takes
+from .trace_settings import Dealing, Market
+from .values import Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +34,53 @@ def traces_strategies(*, category: Category | None = None, json: bool = False) -
     for rule in rules:
         print("\n".join(_lines(rule)), end="\n\n")
     print(f"{len(rules)} strategies; after each candle's close one is long, short or else flat")
+    return None
+
+
+@takes(market=Market, dealing=Dealing, store=Store)
+def traces_run(
+    *,
+    strategies: str,
+    performance: bool = True,
+    force: bool = False,
+    name: str | None = None,
+    top: int = 10,
+    max_strategies: int = 100_000,
+    mem: Size = MEMORY,
+    market: Market,
+    dealing: Dealing,
+    store: Store,
+) -> int | None:
+    """Make the signals of strategies on each series, keep their changes as traces, and say what they would have earned.
+
+    A strategy with exits of its own (risk) keeps them; --tp, --sl and the like are for those without. What another run
+    of the store holds already, of the same strategy, candles and version, is not made again.
+
+    Args:
+        strategies: What to run: a YAML, JSON or TOML file, JSON such as '{"sma_crossover": {"fast_period": 10}}', or
+            the name of a strategy.
+        performance: Trade the traces too, and keep what they earned.
+        force: Make traces anew that another run holds.
+        name: What to call the run.
+        top: Strategies to print.
+        max_strategies: Refuse a sweep of more strategies than this.
+        mem: Memory for indicators.
+    """
+    from .traces import show
+    from .traces.performance import Fills
+    from .traces.reading import read_document
+    from .traces.run import Task, run_traces
+    from .traces.sweeps import parse_strategies
+
+    document, place = read_document(strategies)
+    expansion = parse_strategies(document, place, max_strategies)
+    fills = Fills(dealing.fill, dealing.fee_bps, dealing.slippage_bps, dealing.exits, dealing.memory, dealing.intrabar)
+    task = Task(document, expansion, market, fills if performance else None, mem, {} if force else None, name)
+    traced = run_traces(task, store, tuple(sys.argv[1:]))
+    if store.json:
+        show.run_json(traced)
+    else:
+        show.run(traced, top)
     return None
 
 

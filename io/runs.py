@@ -121,19 +121,20 @@ def read_artifact(run: str | Path, name: str, check: bool = True) -> pa.Table:
 def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], check: bool = True) -> list[pa.Table]:
     """Return rows of a run's artifact, a table for each (first row, number of rows); raises as ``read_artifact``.
 
-    Only the row groups that hold them are decoded.
+    Only the row groups that hold them are decoded, each once where the spans ascend.
     """
     with _table_file(Path(run), name, check) as parquet:
         sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
         starts = list(itertools.accumulate(sizes, initial=0))
-        found = []
+        found, held = [], {}
         for first, count in spans:
             if first < 0 or count < 0 or first + count > starts[-1]:
                 text = f"has {starts[-1]:,} rows, and not {count:,} from row {first:,} on"
                 raise IntegrityError(f"{Path(run) / name} {text}; it does not fit what leads to it")
             groups = [i for i, start in enumerate(starts[1:]) if start > first and starts[i] < first + count]
-            held = parquet.read_row_groups(groups)
-            found.append(held.slice(first - starts[groups[0]] if groups else 0, count))
+            held = {i: held[i] if i in held else parquet.read_row_group(i) for i in groups}
+            rows = pa.concat_tables(held.values()) if held else parquet.schema_arrow.empty_table()
+            found.append(rows.slice(first - starts[groups[0]] if groups else 0, count))
     return found
 
 

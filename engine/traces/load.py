@@ -14,6 +14,7 @@ from ...io.runs import find_run, read_artifact, read_manifest
 from ...io.trace_schemas import INDEX
 from ...io.traces import About, read_traces, signals_table
 from .index import digest, find_by_digest
+from .kept import place_of
 from .listing import Where
 from .series import Series, found_again
 
@@ -169,10 +170,7 @@ def _changes(paths: Mapping[str, Path], found: Sequence[Mapping[str, Any]]) -> l
     changes: dict[int, Any] = {}
     for run_id in dict.fromkeys(row["trace_run"] for row in found):
         mine = [i for i, row in enumerate(found) if row["trace_run"] == run_id]
-        asked = [
-            (Place(row["trace_path"], row["trace_row"], row["changes"]), row["strategy"])
-            for row in map(found.__getitem__, mine)
-        ]
+        asked = [(place_of(where_of(found[i])), found[i]["strategy"]) for i in mine]
         changes |= dict(zip(mine, read_traces(paths[run_id], asked), strict=True))
     return [changes[i] for i in range(len(found))]
 

@@ -18,7 +18,7 @@ from ...io.slices import Slice
 from ...io.traces import About, signals_path, signals_table, trace_files
 from ..kept import MENDABLE
 from ..progress import progress
-from ..recipe import Clock
+from ..recipe import Clock, say_if_compiling
 from ..settings import Store
 from ..trace_settings import Market
 from .features import Features
@@ -112,6 +112,7 @@ def run_traces(task: Task, store: Store, command: tuple[str, ...]) -> Traced:
         series, piece, reused = prepared(task.market, store)
     with clock.phase("known"):
         held = kept_traces(store.runs, {each.digest for each in series}) if task.held is None else task.held
+    say_if_compiling(store.quiet)
     asked = tuple(map(_asked, task.expansion.ids(), task.expansion.strategies))
     ready = _Ready(asked, series, piece, reused, held, clock)
     with _recorded(task, ready, store) as s:

@@ -1,14 +1,13 @@
 """A run of traces, and strategies of any runs, as text for a terminal and as JSON."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from ..policy import describe, parse_policy
 from ..show import console, defined, percent, plain, share, table
-from .index import parameter_names
 from .run import Traced
 
 _HEX = 12  # digits of a hash that are shown
@@ -24,14 +23,27 @@ def run(traced: Traced, top: int) -> None:
         for line in report.lines():
             out.print(plain(line))
     rows = best(traced.index, top)
-    if traced.config["performance"]:
+    if traced.config["performance"] and traced.counts["strategies"] == 1:
+        for row in rows:
+            out.print("\n" + "\n".join(map(plain, one(row))), soft_wrap=True)
+    elif traced.config["performance"]:
+        title = f"Best of {traced.index.num_rows:,} by Sharpe ratio"
         out.print()
-        out.print(table(_title(traced.index.num_rows), *ranking(rows, several=len(traced.config["symbols"]) > 1)))
+        out.print(table(title, *ranking(rows, several=len(traced.config["symbols"]) > 1)))
     _foot(traced)
 
 
-def _title(count: int) -> str:
-    return "What it earned" if count == 1 else f"Best of {count:,} by Sharpe ratio"
+def one(row: Mapping[str, Any]) -> list[str]:
+    """Return what one strategy earned on one series, in lines."""
+    sharpe, total, down, wins, trades = earned(row)
+    factor, mean = (row[name] for name in ("profit_factor", "expectancy"))
+    return [
+        f"{row['strategy_id']:<10} {row['symbol']} {row['timeframe']}, {what(row)}",
+        f"hash       {(row['strategy_hash'] or '-')[:_HEX]}",
+        f"trades     {trades}; wins {wins}; profit factor {'-' if factor is None else f'{factor:.2f}'}",
+        f"return     {total} in all, {percent(mean, 3)} a trade after costs; deepest drawdown {down}",
+        f"sharpe     {sharpe} (daily, a year of 252 days)",
+    ]
 
 
 def best(index: pa.Table, most: int) -> list[dict[str, Any]]:
@@ -57,13 +69,12 @@ def ranking(
 
 
 def what(row: Mapping[str, Any]) -> str:
-    """Return a strategy in words: its type and the parameters it has, its constraints and exits."""
+    """Return a strategy in words: bollinger_bands(20, 2), its constraints and exits."""
     values = json.loads(row["config"]).get(row["strategy_type"]) if row["config"].startswith("{") else None
-    said = [row["strategy_type"]]
-    if isinstance(values, Mapping):
-        said += [f"{name} {_value(each)}" for name, each in values.items()]
+    numbers = f"({', '.join(map(_value, values.values()))})" if isinstance(values, Mapping) else ""
+    said = [f"{row['strategy_type']}{numbers}"]
     if row["constraints"]:
-        said.append(f"if {row['constraints']}")
+        said.append(row["constraints"])
     if row["exits"]:
         said.append(describe(parse_policy(json.loads(row["exits"]))))
     return ", ".join(said)
@@ -125,18 +136,3 @@ def _is_json(text: str | None) -> bool:
 def document(value: Any) -> str:
     """Return one JSON document; null for what is no finite number."""
     return json.dumps(defined(value), indent=2, allow_nan=False, default=str)
-
-
-def strategies(found: pa.Table, limit: int) -> None:
-    """Print strategies of any runs, one a line."""
-    out, rows = console(), found.to_pylist()
-    heads, cells, left = ranking(rows, several=True, hashes=True)
-    out.print(
-        table("", [*heads, "run"], [[*each, row["run_id"][-6:]] for each, row in zip(cells, rows, strict=True)], left)
-    )
-    _ = limit
-
-
-def parameters_of(found: pa.Table) -> Iterable[str]:
-    """Return the parameters that some of these strategies have."""
-    return parameter_names(found)
