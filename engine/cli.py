@@ -18,6 +18,7 @@ from . import (
     surface_command,
     sweep_command,
     traces_command,
+    traces_queries_command,
 )
 from .shell import run
 
@@ -58,6 +59,14 @@ TREE = {
     "traces": {
         "strategies": traces_command.traces_strategies,
         "run": traces_command.traces_run,
+        "query": traces_queries_command.query,
+        "find": traces_queries_command.find,
+        "load": traces_queries_command.load,
+        "show": traces_queries_command.show,
+        "duplicates": traces_queries_command.duplicates,
+        "parameters": traces_queries_command.parameters,
+        "compare": traces_queries_command.compare,
+        "export": traces_command.traces_export,
     },
     "config": {"show": config_command.config_show},
     "backtest": {

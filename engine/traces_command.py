@@ -3,6 +3,7 @@
 import json as json_format
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .settings import MEMORY, Store, takes
@@ -81,6 +82,33 @@ def traces_run(
         show.run_json(traced)
     else:
         show.run(traced, top)
+    return None
+
+
+def traces_export(
+    run: str,
+    folder: Path,
+    *,
+    runs: Path = Path("runs"),
+    slices: Path | None = None,
+    candles: Path | None = None,
+) -> int | None:
+    """Write each trace of a run as a file of its own, which says what it is of wherever it is found.
+
+    A run of up to 200 strategies holds such files already.
+
+    Args:
+        run: Run id, the start or end of one (4 characters or more), or "latest".
+        folder: Directory that takes them.
+        runs: Directory of runs.
+        slices: Directory of slices, for the candles (default: .slices beside the runs).
+        candles: Read this file of candles instead; it must hold the same.
+    """
+    from ..io.runs import find_run
+    from .traces.export import export_traces
+    from .traces.load import Places
+
+    print(f"{folder}: {export_traces(find_run(runs, run).path, folder, Places(slices, candles)):,} files")
     return None
 
 

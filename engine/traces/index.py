@@ -16,6 +16,10 @@ from .where import Clause, clause, quoted_name, sql_of
 
 _HEX = re.compile("[0-9a-f]{4,64}")
 _ORDER = "run_id DESC, symbol, strategy_id"
+_BY_DIGEST = f"""
+SELECT * FROM catalog.strategies WHERE (starts_with(strategy_hash, $it) OR starts_with(trace_key, $it))
+  AND ($kind IS NULL OR strategy_type = $kind) ORDER BY {_ORDER}
+"""
 _DUPLICATES = """
 SELECT strategy_hash, any_value(strategy_type) AS strategy_type, count(DISTINCT run_id) AS runs,
   count(DISTINCT trace_key) AS traces, string_agg(DISTINCT symbol || ' ' || timeframe, ', ' ORDER BY symbol || ' ' ||
@@ -86,12 +90,11 @@ def find_strategy(
     return list_strategies(runs, strategy_type, words)
 
 
-def find_by_digest(runs: str | Path, text: str) -> pa.Table:
+def find_by_digest(runs: str | Path, text: str, strategy_type: str | None = None) -> pa.Table:
     """Return the strategies of which the hash or the trace key begins with ``text``; raises as ``find_strategy``."""
-    sql = "SELECT * FROM catalog.strategies WHERE starts_with(strategy_hash, $it) OR starts_with(trace_key, $it)"
 
     def ask(database: Any, _: Mapping[str, str]) -> pa.Table:
-        return database.sql(f"{sql} ORDER BY {_ORDER}", params={"it": digest(text)}).to_arrow_table()
+        return database.sql(_BY_DIGEST, params={"it": digest(text), "kind": strategy_type}).to_arrow_table()
 
     return _asked(runs, ask)
 

@@ -25,9 +25,7 @@ def config_of(expansion: Expansion, market: Market, fills: Fills | None, series:
 
     The strategies stand in ``inputs/strategies.json`` as they were given; here is the digest of what they came to.
     """
-    strategies = [
-        {"config": each.config, "risk": each.risk.canonical() if each.risk else {}} for each in expansion.strategies
-    ]
+    strategies = strategies_of(expansion)
     return {
         "fill_semantics": FILL_SEMANTICS,
         "trace_semantics": SEMANTICS,
@@ -37,6 +35,13 @@ def config_of(expansion: Expansion, market: Market, fills: Fills | None, series:
         "performance": fills is not None,
         **(fills.canonical() if fills else {}),
     }
+
+
+def strategies_of(expansion: Expansion) -> list[dict[str, Any]]:
+    """Return the strategies as JSON values: what each wants, and its exits."""
+    return [
+        {"config": each.config, "risk": each.risk.canonical() if each.risk else {}} for each in expansion.strategies
+    ]
 
 
 def counts_of(expansion: Expansion, series: Sequence[Series], index: pa.Table, kept: int) -> dict[str, int]:

@@ -56,6 +56,15 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Given:
+    """The series of a run and the slice that holds them. ``reused``: it was cut before."""
+
+    series: Sequence[Series]
+    piece: Slice
+    reused: bool
+
+
+@dataclass(frozen=True)
 class Traced:
     """A run of traces that was published, or could not be, and what a door shows of it.
 
@@ -87,9 +96,7 @@ class _Ready:
     """What a task works on: the strategies in plain values, the series, and the traces that are held."""
 
     asked: tuple[Asked, ...]
-    series: Sequence[Series]
-    piece: Slice
-    reused: bool
+    of: Given
     held: Mapping[str, Kept]
     clock: Clock
 
@@ -102,19 +109,20 @@ class _Found:
     done: list[Done] = field(default_factory=list)
 
 
-def run_traces(task: Task, store: Store, command: tuple[str, ...]) -> Traced:
+def run_traces(task: Task, store: Store, command: tuple[str, ...], given: Given | None = None) -> Traced:
     """Make, store and trade the traces of every strategy on every series, and publish them with their index.
 
-    Raises DataError where a symbol has no candle, LimitError where the disk has no room, and as the readers do.
+    The series are those ``given``, else as the task names them. Raises DataError where a symbol has no candle,
+    LimitError where the disk has no room, and as the readers do.
     """
     clock = Clock()
     with clock.phase("slice"):
-        series, piece, reused = prepared(task.market, store)
+        of = given or Given(*prepared(task.market, store))
     with clock.phase("known"):
-        held = kept_traces(store.runs, {each.digest for each in series}) if task.held is None else task.held
+        held = kept_traces(store.runs, {each.digest for each in of.series}) if task.held is None else task.held
     say_if_compiling(store.quiet)
     asked = tuple(map(_asked, task.expansion.ids(), task.expansion.strategies))
-    ready = _Ready(asked, series, piece, reused, held, clock)
+    ready = _Ready(asked, of, held, clock)
     with _recorded(task, ready, store) as s:
         _room_for(ready, s.root)
         found = _Found()
@@ -148,9 +156,9 @@ def _none(_: int) -> None:
 def _make(task: Task, ready: _Ready, store: Store, s: Stage, found: _Found) -> None:
     """Make every trace, store it, and list it."""
     how = How(task.market.zone, task.fills, task.memory, store.threads)
-    total, numbers = len(ready.asked) * len(ready.series), itertools.count()
+    total, numbers = len(ready.asked) * len(ready.of.series), itertools.count()
     with trace_files(s) as files, progress("strategies", total, store.quiet) as advance:
-        for one in ready.series:
+        for one in ready.of.series:
             for block in blocks(one, ready.asked, how, ready.held, files, numbers, s.run_id):
                 found.rows += [each.row for each in block]
                 if total <= FEW:
@@ -160,7 +168,7 @@ def _make(task: Task, ready: _Ready, store: Store, s: Stage, found: _Found) -> N
 
 def _write_each(found: _Found, task: Task, ready: _Ready, s: Stage) -> list[Listed]:
     """Write a file that tells all of one strategy for each, and return the rows with its place in them."""
-    series = {one.symbol: one for one in ready.series}
+    series = {one.symbol: one for one in ready.of.series}
     rows = []
     for each in found.done:
         about, table = one_file(each, series[each.row.of.symbol], str(task.market.candles))
@@ -200,13 +208,13 @@ def _recorded(task: Task, ready: _Ready, store: Store) -> Iterator[Stage]:
         except MENDABLE:
             raise
         except Exception as error:
-            s.fail(error, inputs=inputs(task.market, ready.piece))
+            s.fail(error, inputs=inputs(task.market, ready.of.piece))
             raise
 
 
 def _room_for(ready: _Ready, root: Path) -> None:
     """Raise LimitError unless the disk has room for a generous guess of the traces."""
-    size = sum(one.bars.ts.size for one in ready.series) * len(ready.asked) * _BITS // 8
+    size = sum(one.bars.ts.size for one in ready.of.series) * len(ready.asked) * _BITS // 8
     free = shutil.disk_usage(root).free
     if free < size:
         raise LimitError(
@@ -216,28 +224,30 @@ def _room_for(ready: _Ready, root: Path) -> None:
 
 def _publish(task: Task, ready: _Ready, store: Store, s: Stage, index: pa.Table, command: tuple[str, ...]) -> Traced:
     """Write what is left, and publish the run, unless the disk refuses it."""
-    what = task.expansion, task.market, task.fills, ready.series
+    what = task.expansion, task.market, task.fills, ready.of.series
     config, lines = config_of(*what), lines_of(*what)
     kept = Counter(run for run in index["trace_run"].to_pylist() if run != s.run_id)
-    counts = counts_of(task.expansion, ready.series, index, sum(kept.values()))
+    counts = counts_of(task.expansion, ready.of.series, index, sum(kept.values()))
     try:
         with ready.clock.phase("write"):
             s.write_file("inputs/strategies.json", canonical_json(task.document), "document")
-            s.write("errors", errors_of(ready.piece, index, s.run_id))
+            s.write("errors", errors_of(ready.of.piece, index, s.run_id))
             s.write_file("logs/run.log", "\n".join([*lines, ""]).encode(), "log")
         execution = {"threads": store.threads or 0, "memory": task.memory, "distinct": index.num_rows}
         saved = s.publish(
             config=config,
             command=command,
             execution={**execution, "name": task.name, "traces_of": sorted(kept)},
-            inputs=inputs(task.market, ready.piece),
+            inputs=inputs(task.market, ready.of.piece),
             counts=counts,
             timing_ms=dict(ready.clock.spent),
         )
     except (StoreError, AccessError) as error:
         saved = error
     reports = _reports(task, ready)
-    return Traced(s.run_id, saved, config, index, counts, dict(kept), reports, tuple(lines), ready.clock, ready.reused)
+    return Traced(
+        s.run_id, saved, config, index, counts, dict(kept), reports, tuple(lines), ready.clock, ready.of.reused
+    )
 
 
 def _reports(task: Task, ready: _Ready) -> dict[str, FilterReport]:
@@ -246,7 +256,7 @@ def _reports(task: Task, ready: _Ready) -> dict[str, FilterReport]:
     if len(strategies) != 1:
         return {}
     (strategy,), found = strategies, {}
-    for one in ready.series:
+    for one in ready.of.series:
         features = Features(one.bars, one.step, task.market.zone, task.memory)
         found[one.symbol] = signal_of(strategy, features)[1]
     return {symbol: report for symbol, report in found.items() if report.clauses}

@@ -8,9 +8,12 @@ import pyarrow as pa
 
 from ..policy import describe, parse_policy
 from ..show import console, defined, percent, plain, share, table
+from .grammar import ITEM, LISTS
 from .run import Traced
 
-_HEX = 12  # digits of a hash that are shown
+HEX = 12  # digits of a hash that are shown
+TAIL = 6  # letters of a run's id that are shown
+EARNED = ("sharpe", "return", "draw\ndown", "wins", "trades")
 _MOST = 50  # strategies in a JSON document of a run
 
 
@@ -27,9 +30,8 @@ def run(traced: Traced, top: int) -> None:
         for row in rows:
             out.print("\n" + "\n".join(map(plain, one(row))), soft_wrap=True)
     elif traced.config["performance"]:
-        title = f"Best of {traced.index.num_rows:,} by Sharpe ratio"
         out.print()
-        out.print(table(title, *ranking(rows, several=len(traced.config["symbols"]) > 1)))
+        ranking(f"Best of {traced.index.num_rows:,} by Sharpe ratio", rows, several=len(traced.config["symbols"]) > 1)
     _foot(traced)
 
 
@@ -39,7 +41,7 @@ def one(row: Mapping[str, Any]) -> list[str]:
     factor, mean = (row[name] for name in ("profit_factor", "expectancy"))
     return [
         f"{row['strategy_id']:<10} {row['symbol']} {row['timeframe']}, {what(row)}",
-        f"hash       {(row['strategy_hash'] or '-')[:_HEX]}",
+        f"hash       {(row['strategy_hash'] or '-')[:HEX]}",
         f"trades     {trades}; wins {wins}; profit factor {'-' if factor is None else f'{factor:.2f}'}",
         f"return     {total} in all, {percent(mean, 3)} a trade after costs; deepest drawdown {down}",
         f"sharpe     {sharpe} (daily, a year of 252 days)",
@@ -52,32 +54,58 @@ def best(index: pa.Table, most: int) -> list[dict[str, Any]]:
     return index.sort_by(order).slice(0, most).to_pylist()
 
 
-def ranking(
-    rows: Sequence[Mapping[str, Any]], several: bool = False, hashes: bool = False
-) -> tuple[list[str], list[list[str]], int]:
-    """Return the heads and cells of strategies with what they earned, and how many columns are text.
+def ranking(title: str, rows: Sequence[Mapping[str, Any]], several: bool, hashes: bool = False) -> None:
+    """Print strategies with what they earned; what they are stands below where it does not fit beside the numbers.
 
-    ``several``: of several series, so each is named; ``hashes`` instead of the ids that are of one run.
+    ``several``: of several series, so each is named; ``hashes`` and runs instead of the ids that are of one run.
     """
-    heads = ["hash" if hashes else "strategy", *(["series"] if several else []), "what"]
-    cells = []
-    for row in rows:
-        name = (row["strategy_hash"] or "-")[:_HEX] if hashes else row["strategy_id"]
-        series = [f"{row['symbol']} {row['timeframe']}"] if several else []
-        cells.append([name, *series, what(row), *earned(row)])
-    return [*heads, "sharpe", "return", "draw\ndown", "wins", "trades"], cells, len(heads)
+    names = [(row["strategy_hash"] or "-")[:HEX] if hashes else row["strategy_id"] for row in rows]
+    heads = ["hash" if hashes else "strategy", *(["series"] if several else [])]
+    text = [
+        [name, *([f"{row['symbol']} {row['timeframe']}"] if several else [])]
+        for name, row in zip(names, rows, strict=True)
+    ]
+    numbers = [[*earned(row), *([row["run_id"][-TAIL:]] if hashes else [])] for row in rows]
+    columns = [*EARNED, *(["run"] if hashes else [])]
+    said, out = [what(row) for row in rows], console()
+    beside = [[*left, each, *right] for left, each, right in zip(text, said, numbers, strict=True)]
+    if _width([*heads, "what", *columns], beside) <= out.width:
+        out.print(table(title, [*heads, "what", *columns], beside, len(heads) + 1))
+        return
+    out.print(table(title, [*heads, *columns], [[*a, *b] for a, b in zip(text, numbers, strict=True)], len(heads)))
+    for name, each in dict(zip(names, said, strict=True)).items():
+        out.print(f"{plain(name)}  {plain(each)}", soft_wrap=True)
+
+
+def _width(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """Return how wide a table is where nothing in it is cut."""
+    columns = zip(heads, *cells, strict=True)
+    return sum(max(len(line) for cell in column for line in cell.split("\n")) + 2 for column in columns) - 2
 
 
 def what(row: Mapping[str, Any]) -> str:
-    """Return a strategy in words: bollinger_bands(20, 2), its constraints and exits."""
-    values = json.loads(row["config"]).get(row["strategy_type"]) if row["config"].startswith("{") else None
-    numbers = f"({', '.join(map(_value, values.values()))})" if isinstance(values, Mapping) else ""
-    said = [f"{row['strategy_type']}{numbers}"]
+    """Return a strategy in words: bollinger_bands(20, 2), or the rules of an ensemble; its constraints and exits."""
+    said = [_called(row["config"], row["strategy_type"])]
     if row["constraints"]:
         said.append(row["constraints"])
     if row["exits"]:
         said.append(describe(parse_policy(json.loads(row["exits"]))))
     return ", ".join(said)
+
+
+def _called(config: str, strategy_type: str) -> str:
+    form = json.loads(config) if config.startswith("{") else {}
+    values = form.get(strategy_type)
+    if isinstance(values, Mapping):
+        return f"{strategy_type}({', '.join(map(_value, values.values()))})"
+    return f"{strategy_type} {_members(form['strategy'])}" if "strategy" in form else strategy_type
+
+
+def _members(items: Sequence[Any]) -> str:
+    """Return the rules of a level: (sma_crossover + bollinger_bands)."""
+    keys = [next((key for key in item if key not in ITEM), "") for item in items if isinstance(item, Mapping)]
+    named = [_members(item[key]) if key in LISTS else key for item, key in zip(items, keys, strict=False)]
+    return f"({' + '.join(named)})"
 
 
 def _value(value: Any) -> str:
