@@ -67,6 +67,7 @@ TREE = {
         "parameters": traces_queries_command.parameters,
         "compare": traces_queries_command.compare,
         "export": traces_command.traces_export,
+        "migrate": traces_command.traces_migrate,
     },
     "config": {"show": config_command.config_show},
     "backtest": {

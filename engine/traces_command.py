@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Category = Literal["crossover", "bands", "breakout", "threshold", "momentum", "trend"]
 WIDTH = 80
+_RUNS = Path("runs")
 
 
 def traces_strategies(*, category: Category | None = None, json: bool = False) -> int | None:
@@ -89,7 +90,7 @@ def traces_export(
     run: str,
     folder: Path,
     *,
-    runs: Path = Path("runs"),
+    runs: Path = _RUNS,
     slices: Path | None = None,
     candles: Path | None = None,
 ) -> int | None:
@@ -109,6 +110,43 @@ def traces_export(
     from .traces.load import Places
 
     print(f"{folder}: {export_traces(find_run(runs, run).path, folder, Places(slices, candles)):,} files")
+    return None
+
+
+def traces_migrate(
+    workspace: Path,
+    *,
+    apply: bool = False,
+    force: bool = False,
+    limit: int = 20,
+    runs: Path = _RUNS,
+    json: bool = False,
+) -> int | None:
+    """Bring an older workspace over into a run: metadata.json and traces/<SYMBOL>_<tf>/signals/<type>/*.parquet.
+
+    Without --apply it only says what would become of each file. The workspace is never changed. Parameters that
+    metadata.json does not give stay unknown: such a strategy has no hash. What its traces earned is not known either.
+
+    Args:
+        workspace: The directory that holds them.
+        apply: Make the run.
+        force: Make it though a run holds this workspace already.
+        limit: Files to print.
+        runs: Directory of runs.
+        json: Print one JSON document instead of text.
+    """
+    from ..io.errors import UsageError
+    from ..io.old_traces import open_workspace
+    from .traces import answers
+    from .traces.migrate import holder, migrate, plan
+
+    opened = open_workspace(workspace)
+    brought = plan(opened)
+    if apply and not force and (run_id := holder(runs, brought.digest)):
+        raise UsageError(f"run {run_id} holds {workspace} already; --force makes another")
+    if apply:
+        brought = migrate(opened, runs, tuple(sys.argv[1:]))
+    answers.migration(brought, limit, json)
     return None
 
 

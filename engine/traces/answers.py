@@ -14,6 +14,7 @@ from ..show import console, plain, table
 from ..values import show_instant
 from .index import Spread
 from .load import Loaded
+from .migrate import Brought, Fate
 from .show import EARNED, HEX, TAIL, document, earned, ranking, rows_json, what
 
 _COMMON = 5  # values of a parameter that are named with their counts
@@ -174,3 +175,42 @@ def checked(form: str, output: Path | None) -> str:
     if form == "parquet" and output is None:
         raise UsageError("--format parquet needs a file: --output trace.parquet")
     return form
+
+
+def migration(brought: Brought, limit: int, json: bool) -> None:
+    """Print what becomes, or became, of each file of an older workspace."""
+    fates, out = brought.fates, console()
+    if json:
+        files = [
+            {"file": fate.path, "series": fate.series, "rows": fate.rows, "reason": fate.reason}
+            | ({} if fate.strategy is None else {**vars(fate.strategy), "parameters": dict(fate.strategy.parameters)})
+            for fate in fates
+        ]
+        print(document({"run_id": brought.run_id, "path": brought.path, "digest": brought.digest, "files": files}))
+        return
+    for fate in fates[:limit]:
+        out.print(plain(fate.path), soft_wrap=True)
+        for line in _fate(fate):
+            out.print(f"  {plain(line)}", soft_wrap=True)
+    if len(fates) > limit:
+        out.print(f"and {len(fates) - limit:,} more files; --limit raises that")
+    made = [fate for fate in fates if fate.strategy is not None]
+    known = sum(fate.strategy.strategy_hash is not None for fate in made if fate.strategy)
+    verb = "brought over" if brought.run_id else "can be brought over"
+    out.print(f"\n{len(made):,} of {len(fates):,} files {verb}, {known:,} with their parameters known to us")
+    if brought.run_id:
+        out.print(f"run {brought.run_id}\n    {brought.path}", soft_wrap=True)
+    else:
+        out.print("nothing was written; --apply makes the run, and leaves the workspace as it is")
+
+
+def _fate(fate: Fate) -> list[str]:
+    """Return what becomes of a file, in lines."""
+    if fate.strategy is None:
+        return [f"left: {fate.reason}"]
+    named = fate.strategy
+    row = {"config": named.config, "strategy_type": named.strategy_type, "constraints": named.constraints}
+    lines = [f"{named.strategy_id}, {fate.series}, {fate.rows:,} changes: {what(row | {'exits': None})}"]
+    if named.strategy_hash is None:
+        return [*lines, f"without a hash: {fate.reason}"]
+    return [*lines, f"hash {named.strategy_hash[:HEX]}"]
