@@ -93,7 +93,7 @@ def _wildcard(item: Any) -> str | None:
     if isinstance(item, str):
         return item if item == "*" else item.removesuffix(".*") if item.endswith(".*") else None
     if isinstance(item, Mapping):
-        return next((str(key) for key, each in item.items() if each == "*" and key not in (*_WILD, *_ABOVE)), None)
+        return next((str(key) for key, each in item.items() if each == "*" and key not in _WILD), None)
     return None
 
 

@@ -46,7 +46,9 @@ def _volatility_regime(features: "Features") -> Codes:
 def _trend_regime(features: "Features") -> Codes:
     """Return 0 down, 1 range, 2 up, -1 unknown."""
     plus, minus, adx = features["directional", 14]
-    return np.select([adx < _TREND, plus > minus, plus < minus, adx >= _TREND], [1, 2, 0, 1], -1).astype(np.int8)
+    strong = adx >= _TREND
+    sides = [adx < _TREND, strong & (plus > minus), strong & (plus < minus), strong]
+    return np.select(sides, [1, 2, 0, 1], -1).astype(np.int8)
 
 
 def _term(features: "Features", term: "Term") -> Floats:
