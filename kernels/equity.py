@@ -6,7 +6,7 @@ nothing the account is lost and stays so: only a short can do that (SEMANTICS se
 
 # pyright: reportArgumentType=false
 
-from math import inf, nan, sqrt
+from math import nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -48,11 +48,17 @@ class Account(NamedTuple):
 
 
 @compiled
+def grown(equity, before):
+    """Return the return of a day, NaN where nothing was left the day before."""
+    return equity / before - 1.0 if before > 0 else nan
+
+
+@compiled
 def closed(account, until, day_ends, daily):
     """Return the ``Account`` after the ends of all days before candle ``until``, whose returns go into ``daily``."""
     equity, high, drawdown, day, before = account
     while day < day_ends.size and day_ends[day] < until:
-        daily[day] = equity / before - 1.0
+        daily[day] = grown(equity, before)
         before = equity
         day += 1
     return Account(equity, high, drawdown, day, before)
@@ -80,7 +86,7 @@ def carried(account, position, fills, until, market, how, daily):
         high = max(high, equity)
         drawdown = min(drawdown, equity / high - 1.0)
         if day < market.day_ends.size and i == market.day_ends[day]:
-            daily[day] = equity / before - 1.0
+            daily[day] = grown(equity, before)
             before = equity
             day += 1
     return Account(max(base * (1.0 + position["ret"]), 0.0), high, drawdown, day, before)
@@ -88,7 +94,7 @@ def carried(account, position, fills, until, market, how, daily):
 
 @compiled
 def ratio(returns):
-    """Return mean / standard deviation (ddof 1) of float64[N]; NaN where they do not vary or one is not finite."""
+    """Return mean / standard deviation (ddof 1) of float64[N]; NaN where they do not vary or one is NaN."""
     if returns.size < 2:
         return nan
     mean = returns.sum() / returns.size
@@ -96,7 +102,7 @@ def ratio(returns):
     for each in returns:
         squares += (each - mean) * (each - mean)
     deviation = sqrt(squares / (returns.size - 1))
-    return mean / deviation if SAME <= deviation < inf else nan
+    return mean / deviation if deviation >= SAME else nan
 
 
 @compiled

@@ -66,7 +66,7 @@ class Performance:
 
     ``direction`` is 1 or -1; bars count from the first candle, times are ms UTC; ``exit_px`` is the price of the last
     fill; ``reason`` an index of ``kernels.arrays.REASONS``; ``ret`` is net, a fraction, ``ret_q`` in millionths;
-    ``worst`` and ``best`` are its bounds over every path inside the candles; ``mae`` <= 0 and ``mfe`` >= 0 are fractions.
+    ``worst`` and ``best`` are its bounds over every path inside the candles; ``mae`` <= 0 and ``mfe`` >= 0, fractions.
     """
 
     trades: Mapping[str, NDArray[Any]]
