@@ -94,9 +94,8 @@ def _held(run: Path, manifest: Manifest) -> Mapping[str, Kept]:
     paths = folders(run.parents[1], others)
     if gone := [run_id for run_id in others if run_id not in paths]:
         count = sum(row["trace_run"] in gone for row in rows)
-        raise MissingError(
-            f"{count:,} traces of run {manifest.run_id} lie in {', '.join(gone)}, which was deleted; "
-            "highwater traces run --force makes them anew",
-            "E_GONE",
+        text = (
+            f"{count:,} traces of run {manifest.run_id} lie in {', '.join(gone)}, which is gone (removed, or archived)"
         )
+        raise MissingError(f"{text}; highwater traces run --force makes them anew", "E_GONE")
     return {row["trace_key"]: Kept(paths[row["trace_run"]], where_of(row)) for row in rows}

@@ -25,7 +25,9 @@ def export_traces(run: Path, folder: Path, places: Places) -> int:
     others = sorted({row["trace_run"] for row in rows} - {manifest.run_id})
     paths = {manifest.run_id: run, **folders(run.parents[1], others)}
     if gone := [run_id for run_id in others if run_id not in paths]:
-        raise MissingError(f"traces of run {manifest.run_id} lie in {', '.join(gone)}, which was deleted", "E_GONE")
+        raise MissingError(
+            f"traces of run {manifest.run_id} lie in {', '.join(gone)}, which is gone (removed, or archived)", "E_GONE"
+        )
     names = [_file(signals_path(about_of(row, manifest))) for row in rows]
     index = read_artifact(run, "strategy_index").replace_schema_metadata(None)
     remedy = f"run {manifest.run_id} is untouched; repeat when that is put right"

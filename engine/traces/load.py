@@ -119,9 +119,8 @@ def _load(root: Path, found: Sequence[Mapping[str, Any]], places: Places) -> Loa
             (one,) = loaded(paths, [row], places)
             return one
     gone = next(run_id for run_id in (found[0]["run_id"], found[0]["trace_run"]) if run_id not in paths)
-    raise MissingError(
-        f"its trace lies in run {gone}, which was deleted; highwater traces run --force makes it anew", "E_GONE"
-    )
+    text = f"its trace lies in run {gone}, which is gone (removed, or archived)"
+    raise MissingError(f"{text}; highwater traces run --force makes it anew", "E_GONE")
 
 
 def _check(there: Collection[str], run_id: str) -> None:

@@ -26,6 +26,7 @@ from .listing import Listed, Named, Of, Where, index_table
 from .rule import Value
 
 SEMANTICS = "migrated"  # of a trace that another engine made
+_IDLE = {"bollinger_bands": {"exit_threshold"}}  # parameters that the older engines took and no rule of theirs read
 _SAID = {"type", "parameters", "name", "strategy_type"}  # keys of a config that say a rule and its parameters only
 
 
@@ -159,7 +160,8 @@ def _from_component(old: OldTrace) -> Strategy | str:
         return f"its config says {', '.join(more)} too, which has no place here"
     if len(parameters) < len(_given(old.component)):
         return "its parameters are not all numbers"
-    return _parsed({str(old.component.get("strategy_type") or old.kind): parameters})
+    kind = str(old.component.get("strategy_type") or old.kind)
+    return _parsed({kind: {name: value for name, value in parameters.items() if name not in _IDLE.get(kind, ())}})
 
 
 def _from_file(old: OldTrace) -> Strategy | str:
