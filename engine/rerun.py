@@ -166,14 +166,9 @@ def _cutting(sources: Sources) -> Sources:
 def _slice_of(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> Slice:
     """Return the slice of a run, by the digest of its candles; cut anew from its source where that is still there."""
     sources, trading, store = work
+    if held := _held(run, manifest, work, batch):
+        return held
     one = _input(manifest, "candles")
-    held = holding(store.slice_folder, one.digest, manifest.config["interval_ms"])
-    if len(held) > 1:  # the same candles, cut for other alerts or with other ends of the feed
-        told = _told(read_artifact(run, "errors"), read_artifact(run, "paths"))
-        held = [each for each in held if _tells(manifest.config, work, batch, each) == told] or held
-    if held:
-        verify_slice(held[0])
-        return held[0]
     named = f"the candles of run {manifest.run_id} (slice with digest {one.digest[:12]})"
     where = f"{named} are not in {store.slice_folder}"
     remedy = "name their folder with --slices, or a file to rerun it on with --candles"
@@ -184,6 +179,28 @@ def _slice_of(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> S
     if piece.facts.content_sha256 != one.digest:
         raise MissingError(f"{where}, and {sources.candles} holds others now; {remedy}", "E_SLICE_GONE")
     return piece
+
+
+def _held(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> Slice | None:
+    """Return the slice of a run out of the folder of slices, its content verified; None where it is gone."""
+    digest = _input(manifest, "candles").digest
+    held = holding(work[2].slice_folder, digest, manifest.config["interval_ms"])
+    if len(held) > 1:  # the same candles, cut for other alerts or with other ends of the feed
+        told = _told(read_artifact(run, "errors"), read_artifact(run, "paths"))
+        held = [each for each in held if _tells(manifest.config, work, batch, each) == told] or held
+    if held:
+        verify_slice(held[0])
+    return held[0] if held else None
+
+
+def prepared_as_it_was(run: Path, manifest: Manifest, slices: Path) -> Prepared | None:
+    """Return the alerts a run saw on its slice in the folder ``slices``; None where that is gone."""
+    sources, trading = settings_of(manifest.config, *(Path(_input(manifest, kind).source) for kind in INPUTS))
+    batch, store = _kept_alerts(run, manifest), Store(slices=slices)
+    piece = _held(run, manifest, (sources, trading, store), batch)
+    if piece is None:
+        return None
+    return seen(manifest.config, recipe.prepare_on(batch, piece, True, sources, trading, Clock()))
 
 
 def _tells(config: Config, work: Work, batch: AlertBatch, piece: Slice) -> tuple[list[Any], list[Any]] | None:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.arrays import Floats
+from ...kernels.signals import NONE, Signal
+from ...kernels.votes import CLOSE_ENOUGH, sides
 from .calls import timeframe_of
 from .functions import FUNCTIONS, VARIABLES
 from .terms import SIGNAL, Term, names_votes
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 FALSE, UNKNOWN, TRUE = -1, 0, 1
 Truth = NDArray[np.int8]
-
-CLOSE_ENOUGH = 1e-9  # of a vote: weights such as 0.1 and 0.2 do not add up to 0.3
 
 _COMPARE: Mapping[str, tuple[Any, Any]] = MappingProxyType(
     {
@@ -52,13 +52,13 @@ _CALCULATE: Mapping[str, Callable[..., Any]] = MappingProxyType(
 class Scope:
     """What a term may name: the features of a series; of a level its vote, float64[N] from -1 to 1, and its members'.
 
-    Votes are NaN where there is none. ``known`` and ``shared``: what was found, each distinct term once; the latter of
-    the candles alone, so that several levels may share it.
+    The vote is NaN where there is none, those of members NONE. ``known`` and ``shared``: what was found, each distinct
+    term once; the latter of the candles alone, so that several levels may share it.
     """
 
     features: "Features"
     vote: Floats = field(default_factory=lambda: np.empty(0))
-    members: Mapping[str, Floats] = field(default_factory=dict)
+    members: Mapping[str, Signal] = field(default_factory=dict)
     known: dict[Term, Any] = field(default_factory=dict)
     shared: dict[Term, Any] = field(default_factory=dict)
 
@@ -101,9 +101,9 @@ def _compute(term: Term, scope: Scope) -> Any:
     if op == "literal":
         return np.int8(TRUE if term.value else FALSE) if isinstance(term.value, bool) else np.float64(term.value)
     if term == SIGNAL:
-        return signs(scope.vote)
+        return np.where(np.isnan(scope.vote), np.nan, sides(scope.vote))
     if op in ("member", "fires"):
-        votes = scope.members[str(term.value)]
+        votes = np.where((own := scope.members[str(term.value)]) == NONE, np.nan, own)
         return votes if op == "member" else _unequal(votes, 0.0)
     if op == "vote":
         return _compare(">=", np.abs(scope.vote) + CLOSE_ENOUGH, term.value)
@@ -141,11 +141,6 @@ def _combine(term: Term, parts: list[Any]) -> Any:
     if op == "/":
         found = np.where(np.equal(parts[1], 0.0), np.nan, found)
     return np.where(np.isfinite(found), found, np.nan)
-
-
-def signs(votes: Floats) -> Floats:
-    """Return 1, 0 or -1 of each vote, float64[N]; a vote that only rounding keeps from zero is 0. NaN stays."""
-    return np.where(np.abs(votes) <= CLOSE_ENOUGH, 0.0, np.sign(votes))
 
 
 def _compare(op: str, left: Any, right: Any) -> Any:

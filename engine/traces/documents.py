@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...io.config import check_keys, nearest
+from ...io.config import MAX_DEPTH, check_keys, nearest
 from ...io.errors import UsageError
 from .grammar import LISTS, mapping_of, split_body, split_list, strategy_key
 from .levels import SETTINGS
@@ -35,6 +35,7 @@ def entries(document: Any, place: str) -> list[Entry]:
     Labels (``LABELS``) change nothing, and a strategy may stand in ``config`` or ``strategy_config``, as a trace file
     has it.
     """
+    _check_plain(document, place)
     document = _bare(document, place)
     if isinstance(document, Mapping) and "strategies" in document and not _votes(document):
         check_keys(document, ("strategies", *_WILD, *_ABOVE), place)
@@ -49,6 +50,18 @@ def entries(document: Any, place: str) -> list[Entry]:
             raise UsageError(f"{place}: strategies is an empty list; it must have at least one strategy")
         return found
     return list(_entry(document, place, {}, {}))
+
+
+def _check_plain(value: Any, place: str, depth: int = 1) -> None:
+    """Raise UsageError for keys that are no text, and for what nests too deep or holds itself."""
+    if depth > MAX_DEPTH:
+        raise UsageError(f"{place}: it nests deeper than {MAX_DEPTH} levels, or holds itself")
+    for key in value if isinstance(value, Mapping) else ():
+        if not isinstance(key, str):
+            raise UsageError(f"{place}: the key {key!r:.60} must be text")
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for each in inner:
+        _check_plain(each, place, depth + 1)
 
 
 def _bare(document: Any, place: str) -> Any:

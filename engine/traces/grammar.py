@@ -4,7 +4,6 @@ An item is a rule `{name: {parameters}}` or `{name: {params: {parameters}}}`, or
 settings beside it. A list is a level too; items at its end that hold nothing but settings are its settings.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from .rule import Rule
 
 DEEPEST = 10  # levels of a strategy
 MOST = 1000  # members of a level
+HEAVIEST = 1e9  # of a weight
 ITEM = ("weight", "condition", "risk", *SETTINGS)
 
 LISTS = ("strategy", "strategies")
@@ -175,6 +175,6 @@ def _set(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _weight(value: Any, place: str) -> float:
     number = not isinstance(value, bool) and isinstance(value, int | float)
-    if not number or not 0 < value < math.inf:
+    if not number or not 0 < value <= HEAVIEST:
         raise UsageError(f"{place}: weight is {value!r:.60}; it must be a number above 0")
     return float(value)

@@ -106,7 +106,8 @@ def _holding(value: Any, place: str) -> tuple[int | None, int | None]:
             return None, ms
         except ValueError as error:
             raise UsageError(f"{place} is '{value:.60}'; {error}") from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not 1 <= value <= 10**7:
+    number = not isinstance(value, bool) and isinstance(value, int | float)
+    if not (number and 1 <= value <= 10**7 and value == int(value)):
         raise UsageError(
             f"{place} is {value!r:.60}; it must be a number of candles from 1 on, or a duration such as '2h'"
         )

@@ -1,17 +1,16 @@
 """The signal of a strategy: its rules' own, or what its levels make of the votes of their members."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.arrays import Floats
 from ...kernels.signals import NONE, Signal
-from .conditions import TRUE, Scope, holds, signs
+from ...kernels.votes import common_vote, mean_vote, sides
+from .conditions import TRUE, Scope, holds
 from .filters import Clause, FilterReport
-from .forms import Atom, Form, Group, Strategy, only_rule
+from .forms import Atom, Form, Group, Member, Strategy, only_rule
 from .registry import RULES
 from .terms import Term, text
 
@@ -45,33 +44,30 @@ class _Walk:
         if isinstance(form, Atom):
             return RULES[form.rule].signal(self.features, dict(form.values))
         places = [f"{i + 1}" if level == "top" else f"{level}.{i + 1}" for i in range(len(form.members))]
-        signals = [self.signal(each.form, place) for each, place in zip(form.members, places, strict=True)]
-        warm = [signal != NONE for signal in signals]
-        voting = [
-            self.voting(each.condition, signal, there, place, each.form)
-            for each, signal, there, place in zip(form.members, signals, warm, places, strict=True)
-        ]
-        votes = [np.where(there, signal, np.nan) for signal, there in zip(signals, voting, strict=True)]
-        any_warm = np.logical_or.reduce(warm)
-        vote = np.where(any_warm, _VOTES[form.combination](votes, [each.weight for each in form.members]), np.nan)
-        names = zip(map(only_rule, (each.form for each in form.members)), votes, strict=True)
-        scope = Scope(self.features, vote, {name: each for name, each in names if name}, shared=self.shared)
-        return self.gated(form, level, scope, any_warm)
+        found = [self.signal(each.form, place) for each, place in zip(form.members, places, strict=True)]
+        warm = np.logical_or.reduce([signal != NONE for signal in found])
+        votes = np.array([self.vote(*each) for each in zip(form.members, found, places, strict=True)])
+        if form.combination == "weighted":
+            vote = mean_vote(votes, np.array([each.weight for each in form.members]), warm)
+        else:
+            vote = common_vote(votes, form.combination == "unanimous", warm)
+        names = [only_rule(each.form) for each in form.members]
+        scope = Scope(self.features, vote, dict(zip(names, votes, strict=True)), shared=self.shared)
+        return self.gated(form, level, scope, warm)
 
-    def voting(self, condition: Term | None, signal: Signal, warm: Bools, place: str, form: Form) -> Bools:
-        """Return where a member has a vote, bool[N]."""
-        if condition is None:
-            return warm
-        there = warm & (holds(condition, Scope(self.features, shared=self.shared)) == TRUE)
-        wants = warm & (signal != 0)
-        self.clauses.append(
-            Clause(place, rules_of(form), f"condition: {text(condition)}", _count(wants), _count(wants & there))
-        )
-        return there
+    def vote(self, member: Member, signal: Signal, place: str) -> Signal:
+        """Return the signal of a member, NONE where its condition is not true."""
+        if member.condition is None:
+            return signal
+        true = holds(member.condition, Scope(self.features, shared=self.shared)) == TRUE
+        wants = (signal != NONE) & (signal != 0)
+        shown = f"condition: {text(member.condition)}"
+        self.clauses.append(Clause(place, rules_of(member.form), shown, _count(wants), _count(wants & true)))
+        return np.where(true, signal, np.int8(NONE))
 
     def gated(self, form: Group, level: str, scope: Scope, warm: Bools) -> Signal:
         """Return the sign of the vote where every clause lets it pass."""
-        wanted = np.where(warm, signs(scope.vote), 0).astype(np.int8)
+        wanted = sides(scope.vote)
         passing = wanted != 0
         for side, term in _clauses(form):
             true = holds(term, scope) == TRUE
@@ -101,38 +97,6 @@ def _clauses(form: Group) -> list[tuple[int, Term]]:
 def rules_of(form: Form) -> str:
     """Return the names of the rules in a form, joined by +."""
     return form.rule if isinstance(form, Atom) else "+".join(rules_of(each.form) for each in form.members)
-
-
-def _weighted(votes: Sequence[Floats], weights: Sequence[float]) -> Floats:
-    """Return the mean of the votes that are there, 0 where there is none; sums in the order of the members."""
-    if len(votes) == 1:
-        return np.where(np.isnan(votes[0]), 0.0, votes[0])
-    total, of = np.zeros(votes[0].size), np.zeros(votes[0].size)
-    for vote, weight in zip(votes, weights, strict=True):
-        there = ~np.isnan(vote)
-        total += np.where(there, vote * weight, 0.0)
-        of += np.where(there, weight, 0.0)
-    return total / np.where(of > 0, of, 1.0)
-
-
-def _majority(votes: Sequence[Floats], _: Sequence[float]) -> Floats:
-    """Return the side of more than half of the members that have a vote, flat ones among them."""
-    there, longs, shorts = (_tally(votes, side) for side in (None, 1.0, -1.0))
-    return np.where(2 * longs > there, 1.0, np.where(2 * shorts > there, -1.0, 0.0))
-
-
-def _unanimous(votes: Sequence[Floats], _: Sequence[float]) -> Floats:
-    """Return the side of all members that have a vote."""
-    there, longs, shorts = (_tally(votes, side) for side in (None, 1.0, -1.0))
-    return np.where(there == 0, 0.0, np.where(longs == there, 1.0, np.where(shorts == there, -1.0, 0.0)))
-
-
-_VOTES: Mapping[str, Any] = {"weighted": _weighted, "majority": _majority, "unanimous": _unanimous}
-
-
-def _tally(votes: Sequence[Floats], side: float | None) -> NDArray[np.int64]:
-    """Return how many votes are for a side, or how many there are, int64[N]."""
-    return np.sum([~np.isnan(vote) if side is None else vote == side for vote in votes], axis=0)
 
 
 def _held(out: Signal, known: Bools) -> Signal:

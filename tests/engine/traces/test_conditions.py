@@ -7,6 +7,7 @@ from highwater.engine.traces.expressions import parse
 from highwater.engine.traces.features import Features
 from highwater.io.errors import DataError, UsageError
 from highwater.kernels.arrays import candles
+from highwater.kernels.signals import NONE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plain_conditions import bars_of, truth
@@ -62,14 +63,14 @@ def test_conditions_on_votes_too(node, seed):
     if len(text) > 2000:
         return
     rng = np.random.default_rng(seed)
-    members = {name: rng.choice([1.0, 0.0, -1.0, np.nan], 60) for name in ("rsi_bands", "momentum")}
+    members = {name: rng.choice(np.array([1, 0, -1, NONE], np.int8), 60) for name in ("rsi_bands", "momentum")}
     vote = rng.choice([0.6, -0.2, 0.0, 1e-17, np.nan], 60)
     signal = np.where(np.abs(vote) < 1e-9, 0.0, np.sign(vote))
     scope = Scope(Features(SMALL, STEP), vote, members)
     found = holds(parse(text, "threshold", {name: name for name in members}), scope)
 
     def level(i):
-        known = {name: None if np.isnan(votes[i]) else float(votes[i]) for name, votes in members.items()}
+        known = {name: None if votes[i] == NONE else float(votes[i]) for name, votes in members.items()}
         return {"members": known, "vote": vote[i], "signal": None if np.isnan(signal[i]) else float(signal[i])}
 
     assert [TRUTHS[truth(node, i, PLAIN, level(i))] for i in range(60)] == found.tolist()

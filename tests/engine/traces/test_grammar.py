@@ -153,6 +153,7 @@ WRONG = [
     ([SMA | {"weight": -1}, RSI | {"weight": 2}], "member 1: weight is -1; it must be a number above 0"),
     ([SMA | {"weight": "1/n"}, RSI], "member 1: weight is '1/n'; it must be a number above 0"),
     ([SMA | {"weight": True}, RSI], "member 1: weight is True; it must be a number above 0"),
+    ([SMA | {"weight": 10**400}, RSI], "member 1: weight is 1000"),
     ([SMA | {"weight": float("inf")}, RSI], "member 1: weight is inf; it must be a number above 0"),
     (SMA | {"weight": 0.4}, "strategy: weight is 0.4; a strategy alone weighs 1"),
     (

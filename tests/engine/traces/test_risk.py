@@ -50,6 +50,8 @@ def test_exits_of_a_config(value, expected):
         ({"trailing_stop": {"activate": 0.1}}, "risk: trailing_stop has no distance"),
         ({"trailing_stop": {"distanse": 0.1}}, "risk: trailing_stop: unknown key 'distanse'; did you mean 'distance'?"),
         ({"max_holding_period": 0}, "max_holding_period is 0; it must be a number of candles from 1 on"),
+        ({"max_holding_period": float("inf")}, "max_holding_period is inf; it must be a number of candles"),
+        ({"max_holding_period": float("nan")}, "max_holding_period is nan; it must be a number of candles"),
         ({"max_holding_period": 1.5}, "max_holding_period is 1.5; it must be a number of candles"),
         ({"max_holding_period": "long"}, "max_holding_period is 'long'; it must be a duration"),
         ({"max_holding_period": "0s"}, "max_holding_period is '0s'; it must be longer than nothing"),

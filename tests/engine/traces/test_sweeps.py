@@ -3,10 +3,12 @@ import itertools
 import pytest
 from highwater.engine.traces.documents import LABELS
 from highwater.engine.traces.forms import Strategy
-from highwater.engine.traces.grammar import parse_strategy
+from highwater.engine.traces.grammar import ITEM, LISTS, parse_strategy
 from highwater.engine.traces.registry import CATEGORIES, RULES, OutOfOrder, complete, samples
 from highwater.engine.traces.sweeps import Expansion, parse_strategies
 from highwater.io.errors import LimitError, UsageError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 SMA = {"sma_crossover": {"fast_period": 10, "slow_period": 20}}
 
@@ -257,6 +259,8 @@ WRONG = [
         "member 1: weight is [0.4, 0.5]; it must be a number above 0",
     ),
     (None, "strategies is None; it must be a mapping"),
+    ({"sma_crossover": {None: 5}}, "strategies: the key None must be text"),
+    ({5: {}}, "strategies: the key 5 must be text"),
     ({}, "strategies: it names no strategy"),
 ]
 
@@ -292,3 +296,44 @@ def test_a_sweep_and_its_strategies_one_by_one_are_the_same():
 
     assert all(isinstance(each, Strategy) for each in found.strategies)
     assert found.strategies == tuple(parse_strategy(each.config) for each in found.strategies)
+
+
+keys = st.sampled_from(
+    [
+        *(*ITEM, *LISTS, *LABELS),
+        *("config", "exclude", "granularity", "params", "long", "stop_loss", "fast", "period", "*"),
+        *("sma_crossover", "rsi_extreme", "bands", "momentum", "nonsense", "regime", "timeframe"),
+    ]
+)
+leaves = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 60),
+    st.sampled_from([0.5, 1e300, float("nan"), float("inf"), 10**400]),
+    st.sampled_from(
+        ["*", "bands.*", "sma_crossover", "intraday", "0.5 AND intraday", "range(5, 20, 5)", "majority", "2h", ""]
+    ),
+)
+documents = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(keys, inner, max_size=3),
+        st.dictionaries(leaves, inner, max_size=1),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=600, suppress_health_check=list(HealthCheck))
+@given(documents)
+def test_any_document_is_read_or_refused_in_one_line(document):
+    try:
+        found = parse_strategies(document, max_strategies=500)
+    except (UsageError, LimitError) as error:
+        assert str(error).isprintable()
+        return
+    assert found.strategies == tuple(
+        parse_strategy(each.config | ({"risk": each.risk.canonical()} if each.risk else {}))
+        for each in found.strategies
+    )
