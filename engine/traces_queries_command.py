@@ -57,7 +57,7 @@ def find(
     from .traces import answers
     from .traces.index import find_by_digest, list_strategies
 
-    if len(what) == 1 and "=" not in what[0]:
+    if len(what) == 1 and not set("=<>") & set(what[0]):
         found = find_by_digest(runs, what[0], type)
         return answers.strategies(found, json)
     if wrong := next((word for word in what if "=" not in word or set("<>!") & set(word.partition("=")[0])), None):

@@ -1,5 +1,6 @@
 """What the catalog knows of strategies, as text for a terminal, as JSON and as files."""
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,8 +124,9 @@ def loaded(one: Loaded, form: str, output: Path | None, limit: int) -> int | Non
         print(f"{output}: {one.table.num_rows:,} rows")
     elif form == "csv":
         rows = one.table.select(["idx", "ts", "sym", "val", "strat", "px", "strat_hash"])
-        sys.stdout.flush()
-        pyarrow.csv.write_csv(rows, sys.stdout.buffer)
+        text = io.BytesIO()
+        pyarrow.csv.write_csv(rows, text)
+        sys.stdout.write(text.getvalue().decode())
     else:
         print_trace(one.about.metadata(), one.table, limit)
     return None

@@ -66,18 +66,22 @@ def lines_of(expansion: Expansion, market: Market, fills: Fills | None, series: 
         first, last = (show_instant(int(one.bars.ts[i])) for i in (0, -1))
         lines.append(f"candles    {one.symbol} {one.timeframe}, {one.bars.ts.size:,} from {first} to {last} (UTC)")
     lines.append(f"hours      of {market.zone}")
-    return [*lines, f"fills      {fills_line(fills)}"]
+    return [*lines, f"fills      {fills_line(fills)}", *exits_line(fills)]
 
 
 def fills_line(fills: Fills | None) -> str:
     """Return in words how signals are filled and what that costs."""
     if fills is None:
         return "none: not traded"
-    costs = f"fee {fills.fee_bps:g} bps and slippage {fills.slippage_bps:g} bps a side"
-    if fills.exits is None:
-        return f"{fills.fill}, {costs}"
-    again = "no trade after one until the signal changes" if fills.memory else "trades again at once"
-    return f"{fills.fill}, {costs}; exits {describe(fills.exits)}, {again}"
+    return f"{fills.fill}, fee {fills.fee_bps:g} bps and slippage {fills.slippage_bps:g} bps a side"
+
+
+def exits_line(fills: Fills | None) -> list[str]:
+    """Return in words which exits end a trade before its signal does, if any do."""
+    if fills is None or fills.exits is None:
+        return []
+    again = "then no trade until the signal changes" if fills.memory else "then at once the next trade"
+    return [f"exits      {describe(fills.exits)}; {again}"]
 
 
 def errors_of(piece: Slice, index: pa.Table, run_id: str) -> pa.Table:

@@ -21,6 +21,7 @@ from ..progress import progress
 from ..recipe import Clock, say_if_compiling
 from ..settings import Store
 from ..trace_settings import Market
+from .clock import wall_of
 from .features import Features
 from .filters import FilterReport
 from .forms import Strategy
@@ -118,6 +119,7 @@ def run_traces(task: Task, store: Store, command: tuple[str, ...], given: Given 
     clock = Clock()
     with clock.phase("slice"):
         of = given or Given(*prepared(task.market, store))
+    wall_of(of.series[0].bars.ts[:1], of.series[0].step, task.market.zone)  # or a wrong zone is met in the middle
     with clock.phase("known"):
         held = kept_traces(store.runs, {each.digest for each in of.series}) if task.held is None else task.held
     say_if_compiling(store.quiet)
