@@ -212,7 +212,14 @@ def test_the_quick_start_prints_what_the_document_shows(quick):
 STATEMENTS = [text.strip() for block in fenced("sql") for text in block.split(";") if text.strip()]
 
 
-@pytest.mark.parametrize("sql", [text for text in STATEMENTS if "'results/" in text or "highwater." in text])
+def kind(text):
+    """Return what a statement asks: an export's results, strategy traces (test_readme_traces.py) or runs."""
+    if "strategies" in text or "strategy_index" in text:
+        return "traces"
+    return "results" if "'results/" in text or "highwater." in text else "runs"
+
+
+@pytest.mark.parametrize("sql", [text for text in STATEMENTS if kind(text) == "results"])
 def test_the_queries_of_exports_run_in_duckdb(guide, monkeypatch, sql):
     monkeypatch.chdir(guide[0])
     with duckdb.connect("results/store.duckdb", read_only=True) as store:
@@ -222,7 +229,7 @@ def test_the_queries_of_exports_run_in_duckdb(guide, monkeypatch, sql):
     assert all(None not in row for row in found)
 
 
-@pytest.mark.parametrize("sql", [text for text in STATEMENTS if "'results/" not in text and "highwater." not in text])
+@pytest.mark.parametrize("sql", [text for text in STATEMENTS if kind(text) == "runs"])
 def test_the_queries_of_runs_run(quick, monkeypatch, sql):
     monkeypatch.chdir(quick[0])
     if "read_parquet(" in sql:
@@ -236,6 +243,6 @@ def test_the_queries_of_runs_run(quick, monkeypatch, sql):
 
 
 def test_every_statement_of_the_readme_is_run():
-    kinds = ["results" if "'results/" in text or "highwater." in text else "runs" for text in STATEMENTS]
+    kinds = [kind(text) for text in STATEMENTS]
 
-    assert {"results": 5, "runs": 4} == {kind: kinds.count(kind) for kind in kinds}
+    assert {"results": 5, "runs": 4, "traces": 6} == {each: kinds.count(each) for each in set(kinds)}

@@ -73,8 +73,9 @@ def ranking(title: str, rows: Sequence[Mapping[str, Any]], several: bool, hashes
         out.print(table(title, [*heads, "what", *columns], beside, len(heads) + 1))
         return
     out.print(table(title, [*heads, *columns], [[*a, *b] for a, b in zip(text, numbers, strict=True)], len(heads)))
+    width = max(map(len, names))
     for name, each in dict(zip(names, said, strict=True)).items():
-        out.print(f"{plain(name)}  {plain(each)}", soft_wrap=True)
+        out.print(f"{plain(name):<{width}}  {plain(each)}", soft_wrap=True)
 
 
 def _width(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
@@ -95,10 +96,15 @@ def what(row: Mapping[str, Any]) -> str:
 
 def _called(config: str, strategy_type: str) -> str:
     form = json.loads(config) if config.startswith("{") else {}
-    values = form.get(strategy_type)
+    values, said = form.get(strategy_type), strategy_type
     if isinstance(values, Mapping):
-        return f"{strategy_type}({', '.join(map(_value, values.values()))})"
-    return f"{strategy_type} {_members(form['strategy'])}" if "strategy" in form else strategy_type
+        said = f"{strategy_type}({', '.join(map(_value, values.values()))})"
+    elif "strategy" in form:
+        said = f"{strategy_type} {_members(form['strategy'])}"
+    threshold = form.get("threshold")
+    if isinstance(threshold, Mapping):
+        threshold = "; ".join(f"{side}: {text}" for side, text in threshold.items())
+    return f"{said} if {threshold}" if threshold else said
 
 
 def _members(items: Sequence[Any]) -> str:
@@ -125,7 +131,9 @@ def _foot(traced: Traced) -> None:
     made = counts["traces"] - counts["kept"]
     out.print(f"\ntraces     {counts['traces']:,}, {counts['changes']:,} changes; {made:,} made here")
     for run_id, number in traced.kept.items():
-        out.print(f"           {number:,} skipped: run {run_id} has them (--force makes them anew)")
+        out.print(f"           {number:,} skipped: run {run_id} has them")
+    if traced.kept:
+        out.print("           --force makes them anew")
     work = ", ".join(f"{name} {ms / 1000:.2f}s" for name, ms in traced.clock.spent.items())
     out.print(f"\nslice {'found again' if traced.reused else 'cut'}; {work}")
     out.print(f"run {traced.run_id}\n    {traced.path}", soft_wrap=True)
