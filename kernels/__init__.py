@@ -7,18 +7,25 @@ import importlib
 from typing import Any
 
 _ROOMS = {
+    "adaptive": "mama",
     "arrays": "Alerts Candles Costs Entry Policies Policy Rules Windows candles column costs policy",
+    "averages": "deviation dema ema highest linear_slope lowest percent_rank rma sma tema wma",
     "bounds": "BOUND NOTE Bounds bracket bracket_all",
+    "channels": "bollinger donchian ichimoku keltner parabolic_sar supertrend",
     "entries": "EntryRule enter enter_all entry_rule",
     "exits": "FILL TRADE Exit net_return simulate simulate_all",
     "jit": "threads",
+    "oscillators": "aroon cci macd mfi momentum roc rsi stochastic stochastic_rsi williams_r",
     "paths": "PATH TOUCH measure measure_all",
     "philox": "uniform uniforms",
+    "ranges": "atr true_range",
     "search": "TALLY search_all tally_all",
     "staircase": "Index first_event index_all leap",
     "stats": "quantile",
     "surface": "surface_all",
     "tables": "fits_all returns_tables tally_tables",
+    "trends": "directional heikin_ashi vortex",
+    "volumes": "accumulation_distribution chaikin_money_flow obv session_vwap volume_ratio vwap",
     "walk": "Blocks blocks_for entry_of no_blocks policy_of starting window_of",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
