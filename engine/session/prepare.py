@@ -226,11 +226,19 @@ def _sessions(ranges: Ranges, hours: Hours, config: Config) -> Any:
             )
     before = config.governance.flatten_minutes_before
     flatten = hours.close - before * MINUTE if before else np.full(ranges.high.size, arrays.NEVER)
-    whole = (column(each, np.int64) for each in (ranges.start, ranges.last))
-    prices = (ranges.high, ranges.low, ranges.high + buffer, ranges.low - buffer, ranges.unit)
-    times = (column(each, np.int64) for each in (hours.close, np.minimum(cutoff, flatten), flatten))
-    traded = column((ranges.verdict == OK) & ~np.isnan(buffer), np.bool_)
-    return Sessions(*whole, *(column(each) for each in prices), traded, *times)
+    return Sessions(
+        start=column(ranges.start, np.int64),
+        last=column(ranges.last, np.int64),
+        high=column(ranges.high),
+        low=column(ranges.low),
+        upper=column(ranges.high + buffer),
+        lower=column(ranges.low - buffer),
+        unit=column(ranges.unit),
+        open=column((ranges.verdict == OK) & ~np.isnan(buffer), np.bool_),
+        end=column(hours.close, np.int64),
+        cutoff=column(np.minimum(cutoff, flatten), np.int64),
+        flatten=column(flatten, np.int64),
+    )
 
 
 def plan_of(config: Config, step: int) -> Any:
@@ -244,15 +252,15 @@ def plan_of(config: Config, step: int) -> Any:
         targets, shares = [trade.t1_r, trade.t2_r, trade.runner_r], [first, second, 10_000 - first - second]
         targets, shares = targets[: 2 + (shares[2] > 0)], shares[: 2 + (shares[2] > 0)]
     return Plan(
-        step=int(step),
-        sides=int({"both": 0, "long": 1, "short": -1}[trade.sides]),
+        step=step,
+        sides={"both": 0, "long": 1, "short": -1}[trade.sides],
         both_long=trade.both_sides == "long",
-        second_chance=int(governance.second_chance_minutes * MINUTE),
-        max_signals=int(governance.max_signals_per_day),
-        lockout=int(governance.lockout_after_losses),
+        second_chance=governance.second_chance_minutes * MINUTE,
+        max_signals=governance.max_signals_per_day,
+        lockout=governance.lockout_after_losses,
         max_loss_r=np.inf if governance.max_daily_loss_r is None else float(governance.max_daily_loss_r),
         carry=not governance.reset_daily,
-        stop=int(STOPS[trade.stop_mode]),
+        stop=STOPS[trade.stop_mode],
         extra=float(trade.extra_stop_buffer),
         atr_cap=float(trade.atr_stop_cap_mult),
         target_r=column(targets),
