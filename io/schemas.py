@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from . import session_schemas
+
 SCHEMA_VERSION = 1
 MULTIPLES = (2.0, 3.0, 4.0, 5.0, 10.0)
 
@@ -24,12 +26,11 @@ PATHS = {
     "surface": "results/surface.parquet",
     "surface_by": "results/surface_by.parquet",
     "strategy_index": "results/strategy_index.parquet",
-    "equity": "results/equity.parquet",
     "sessions": "results/sessions.parquet",
-    "governance": "results/governance.parquet",
     "errors": "errors/errors.parquet",
     "log": "logs/run.log",
     "report": "report.html",
+    **session_schemas.PATHS,
 }
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -154,6 +155,7 @@ FIXED = {
     "summary": SUMMARY,
     "callers": CALLERS,
     "errors": ERRORS,
+    **session_schemas.FIXED,
 }
 
 

@@ -94,7 +94,7 @@ def attribution(trades: Mapping[str, Any]) -> list[dict[str, Any]]:
         if np.ma.getmaskarray(flags).all():
             continue
         here, there = r[flags.data.astype(bool)], r[~flags.data.astype(bool)]
-        row = {"factor": name.removeprefix("factor_")}
+        row: dict[str, Any] = {"factor": name.removeprefix("factor_")}
         for word, some in (("present", here), ("absent", there)):
             row |= {f"{word}_count": some.size, f"{word}_win_rate": _mean(some > 0), f"{word}_avg_r": _mean(some)}
         both = here.size and there.size
@@ -131,8 +131,9 @@ def concentration(trades: Mapping[str, Any], days: int) -> dict[str, Metric]:
 def _by_day(day: Any, r: Floats, days: int) -> Floats:
     """Return R summed by day, of ``days`` days at least; those without a trade are 0."""
     _, number = np.unique(np.asarray(day, dtype=str), return_inverse=True)
-    sums = np.bincount(number, r, 1 + (number.max() if number.size else -1))
-    return np.concatenate([sums, np.zeros(max(0, days - sums.size))])
+    sums = np.zeros(max(days, int(number.max(initial=-1)) + 1))
+    np.add.at(sums, number, r)
+    return sums
 
 
 def _ratio(values: Floats, deviation: float, periods: int = DAYS_A_YEAR) -> float | None:
