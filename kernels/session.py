@@ -17,7 +17,7 @@ from .arrays import Policy as ExitRules
 from .bounds import NOTE, bracket
 from .exits import simulate
 from .jit import compiled
-from .walk import no_blocks
+from .walk import next_event, no_blocks
 
 OR_OPPOSITE, SWING, ATR_CAPPED = 0, 1, 2
 STOPS = {"or_opposite": OR_OPPOSITE, "swing": SWING, "atr_capped": ATR_CAPPED}
@@ -129,6 +129,11 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
         again_up, again_down = False, False  # not the first of the session
         i = max(sessions.start[s], free) if sessions.open[s] else sessions.last[s]
         while i < sessions.last[s]:
+            if up == (plan.sides >= 0) and down == (plan.sides <= 0):  # till one is touched, nothing changes
+                below, above = sessions.lower[s] if down else -np.inf, sessions.upper[s] if up else np.inf
+                i = next_event(bars, no_blocks(), i, sessions.last[s], below, above)
+                if i == sessions.last[s]:
+                    break
             side, both = broken(bars, sessions, s, i, up, down)
             done = i
             if side != 0:
