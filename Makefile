@@ -24,7 +24,7 @@ test-crash: .venv/installed ## kill what writes, and let the disk fail it, at ea
 		{ echo 'strace is missing and was not installed: apt-get install strace' >&2; exit 1; }
 	$(BIN)/python -m pytest tests/crash
 
-test-peers: .venv/peers/installed ## our statistics beside those of arch and scipy
+test-peers: .venv/peers/installed ## our statistics and indicators beside those of arch, scipy and TA-Lib
 	.venv/peers/bin/python -m pytest tests/peers
 
 check: .venv/installed ## style, types and floors

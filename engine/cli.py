@@ -17,6 +17,7 @@ from . import (
     rerun_commands,
     surface_command,
     sweep_command,
+    traces_command,
 )
 from .shell import run
 
@@ -54,6 +55,7 @@ TREE = {
         "sql": catalog_commands.sql,
         "path": catalog_commands.path,
     },
+    "traces": {"strategies": traces_command.traces_strategies},
     "config": {"show": config_command.config_show},
     "backtest": {
         "path-only": commands.baseline,

@@ -21,14 +21,12 @@ def rsi(x, n):
     """Return Wilder's relative strength index, 0 to 100, float64[N]: from ``n`` changes on; 100 where the average loss
     is 0, and 50 where the average gain is too (TA-Lib: 0)."""
     out, first = np.full(x.size, np.nan), start_of(x)
-    gain = loss = 0.0
+    gain, loss, alpha = 0.0, 0.0, 1.0 / n
     for i in range(first + 1, x.size):
         change = x[i] - x[i - 1]
         up, down = (change if change > 0.0 else 0.0), (-change if change < 0.0 else 0.0)
-        if i <= first + n:
-            gain, loss = gain + up / n, loss + down / n
-        else:
-            gain, loss = gain + (up - gain) / n, loss + (down - loss) / n
+        kept = 0.0 if i <= first + n else alpha  # the first n are summed
+        gain, loss = gain + (alpha * up - kept * gain), loss + (alpha * down - kept * loss)
         if i > first + n and change == 0.0:
             out[i] = out[i - 1]  # both averages shrank alike: not to be found out again, with rounding
         elif i >= first + n:
@@ -79,18 +77,22 @@ def cci(h, l, c, n):
 
     Lambert, "Commodity Channel Index" (Commodities, October 1980). Work grows with ``n``, eight candles at a time.
     """
-    x, count = typical(h, l, c), np.empty(TILE)
-    out = sma(x, n)
+    x, above, spread = typical(h, l, c), np.empty(TILE), np.empty(TILE)
+    out = np.full(x.size, np.nan)
     for at in range(start_of(x) + n - 1, x.size, TILE):
-        mean = out[at : at + TILE]
-        count[:] = 0.0
+        value = x[at : at + TILE]
+        above[:] = spread[:] = 0.0
+        for k in range(1, n):
+            before = x[at - k : at - k + value.size]
+            for i in range(value.size):
+                above[i] += value[i] - before[i]
+        above /= n
         for k in range(n):
-            value = x[at - k : at - k + mean.size]
-            for i in range(mean.size):
-                count[i] += abs(value[i] - mean[i])
-        for i in range(mean.size):
-            off = x[at + i] - mean[i]
-            mean[i] = 0.0 if count[i] == 0.0 else off / (0.015 * (count[i] / n))
+            before = x[at - k : at - k + value.size]
+            for i in range(value.size):
+                spread[i] += abs(above[i] - (value[i] - before[i]))
+        for i in range(value.size):
+            out[at + i] = 0.0 if spread[i] == 0.0 else above[i] / (0.015 * (spread[i] / n))
     return out
 
 
@@ -106,13 +108,14 @@ def mfi(h, l, c, v, n):
     """Return the money flow index, 0 to 100, float64[N]: what share of the last ``n`` flows (typical price times
     volume) came as the typical price rose; 50 where nothing flowed.
 
-    TA-Lib says 0 wherever less than 1.0 flowed, which is most of the time for a token priced in millionths.
+    Typical prices that are equal to 14 digits are equal: their sums round, and the whole flow would take a side.
     """
     x = typical(h, l, c)
     rising, falling = np.full(x.size, np.nan), np.full(x.size, np.nan)
     for i in range(1, x.size):
-        rising[i] = x[i] * v[i] if x[i] > x[i - 1] else 0.0
-        falling[i] = x[i] * v[i] if x[i] < x[i - 1] else 0.0
+        change, flow = x[i] - x[i - 1], x[i] * v[i]
+        least = 1e-14 * x[i]
+        rising[i], falling[i] = (flow if change > least else 0.0), (flow if -change > least else 0.0)
     up, down = sums(rising, n), sums(falling, n)
     for i in range(x.size):
         flow = up[i] + down[i]

@@ -23,6 +23,101 @@ def crossed(fast, slow):
 
 
 @compiled
+def past(x, low, high, above):
+    """Return int8[N]: ``above`` (1 or -1) where ``x`` is above ``high``, its negative below ``low``, 0 between, NONE
+    where it is NaN. ``low <= high``."""
+    out = np.empty(x.size, np.int8)
+    for i in range(x.size):
+        a = x[i]
+        out[i] = above if a > high else -above if a < low else 0 if a == a else NONE
+    return out
+
+
+@compiled
+def beyond(x, one, other):
+    """Return int8[N]: 1 where ``x`` is above both lines, -1 below both, 0 between, NONE where one of them is NaN."""
+    out = np.empty(x.size, np.int8)
+    for i in range(x.size):
+        a, b, c = x[i], one[i], other[i]
+        known = (a == a) & (b == b) & (c == c)
+        side = np.int8((a > b) & (a > c)) - np.int8((a < b) & (a < c))
+        out[i] = side if known else NONE
+    return out
+
+
+@compiled
+def outside(x, middle, spread, k, above):
+    """Return int8[N]: ``above`` (1 or -1) where ``x > middle + k * spread``, its negative where ``x < middle - k *
+    spread``, 0 on and between these bands, NONE where they are NaN."""
+    out = np.empty(x.size, np.int8)
+    for i in range(x.size):
+        a, width = x[i], k * spread[i]
+        low, high = middle[i] - width, middle[i] + width
+        out[i] = above if a > high else -above if a < low else 0 if (a <= high) & (a >= low) else NONE
+    return out
+
+
+@compiled
+def reached(x, middle, spread, k):
+    """Return int8[N]: 1 where ``x <= middle - k * spread``, -1 where ``x >= middle + k * spread``, 0 between these
+    bands and where both are reached at once, NONE where they are NaN."""
+    out = np.empty(x.size, np.int8)
+    for i in range(x.size):
+        a, width = x[i], k * spread[i]
+        low, high = middle[i] - width, middle[i] + width
+        side = np.int8(a <= low) - np.int8(a >= high)
+        out[i] = side if (a == a) & (low == low) else NONE
+    return out
+
+
+@compiled
+def near(x, lower, upper, part):
+    """Return int8[N]: 1 where ``x <= lower * (1 + part)``, -1 where ``x >= upper * (1 - part)``, 0 between and where
+    both hold, NONE where one of them is NaN."""
+    out = np.empty(x.size, np.int8)
+    for i in range(x.size):
+        a, low, high = x[i], lower[i] * (1 + part), upper[i] * (1 - part)
+        side = np.int8(a <= low) - np.int8(a >= high)
+        out[i] = side if (a == a) & (low == low) & (high == high) else NONE
+    return out
+
+
+@compiled
+def kept(signal, x, level):
+    """Return int8[N]: each 1 or -1 held on until ``x`` reaches ``level``: from below after a 1, from above after a
+    -1. What is NONE stays so and ends nothing."""
+    out, now = np.empty(signal.size, np.int8), 0
+    for i in range(signal.size):
+        if signal[i] == NONE:
+            out[i] = NONE
+            continue
+        ended = (now > 0 and x[i] >= level[i]) or (now < 0 and x[i] <= level[i])
+        now = signal[i] if signal[i] != 0 or ended else now
+        out[i] = now
+    return out
+
+
+@compiled
+def agreed(one, other):
+    """Return int8[N]: the value of two signals where they say the same, else 0; NONE where one of them is NONE."""
+    out = np.empty(one.size, np.int8)
+    for i in range(one.size):
+        a, b = one[i], other[i]
+        out[i] = NONE if (a == NONE) | (b == NONE) else a if a == b else 0
+    return out
+
+
+@compiled
+def gated(signal, x, least):
+    """Return int8[N]: the signal where ``x > least``, else 0; NONE where it is NONE or ``x`` is NaN."""
+    out = np.empty(signal.size, np.int8)
+    for i in range(signal.size):
+        a = x[i]
+        out[i] = NONE if (signal[i] == NONE) | (a != a) else signal[i] if a > least else 0
+    return out
+
+
+@compiled
 def changes(signal):
     """Return (idx int32[K], val int8[K]): the first candle that is not NONE, and every candle that differs from the
     last. A NONE later on changes nothing."""

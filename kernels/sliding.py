@@ -95,7 +95,9 @@ def moments(x, n):
             both = mean[i] + total
             spread = deviation[i] + squares - both * both / n
             mean[i] = anchor if both == 0.0 else (n * anchor + both) / n
-            deviation[i] = np.sqrt((0.0 if spread < 0.0 else spread) / n)
+            deviation[i] = 0.0 if spread < 0.0 else spread
+    for i in range(size):  # roots eight at a time
+        deviation[i] = np.sqrt(deviation[i] / n)
     return mean, deviation
 
 

@@ -150,9 +150,9 @@ def typical(h, l, c):
 
 def cci(h, l, c, n):
     def of(w):
-        centre = mean(w)
-        spread = math.fsum(abs(v - centre) for v in w) / n
-        return (w[-1] - centre) / (0.015 * spread) if spread else 0.0
+        above = math.fsum(w[-1] - v for v in w) / n
+        spread = math.fsum(abs(above - (w[-1] - v)) for v in w) / n
+        return above / (0.015 * spread) if spread else 0.0
 
     return each(typical(h, l, c), n, of)
 
@@ -166,8 +166,9 @@ def williams_r(h, l, c, n):
 
 def mfi(h, l, c, v, n):
     x = typical(h, l, c)
-    rising = each(but_first(x, lambda i: x[i] * v[i] * (x[i] > x[i - 1])), n, math.fsum)
-    falling = each(but_first(x, lambda i: x[i] * v[i] * (x[i] < x[i - 1])), n, math.fsum)
+    moved = but_first(x, lambda i: 0 if math.isclose(x[i], x[i - 1], rel_tol=1e-14) else x[i] - x[i - 1])
+    rising = each(but_first(x, lambda i: x[i] * v[i] * (moved[i] > 0)), n, math.fsum)
+    falling = each(but_first(x, lambda i: x[i] * v[i] * (moved[i] < 0)), n, math.fsum)
 
     def of(up, down):
         return NAN if up != up else 100 - 100 / (1 + up / down) if down else 100.0 if up else 50.0

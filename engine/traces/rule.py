@@ -31,7 +31,7 @@ class Rule:
 
     ``signal(features, values)`` is given every parameter, typed and within range, and returns int8[N]: what the rule
     wants after each candle's close, sustained while it holds; ``NONE`` until its indicators are warm. ``ascending``
-    names pairs of parameters of which the first must be below the second.
+    names pairs of parameters of which the first must be below the second. ``note`` says what else one must know.
     """
 
     name: str
@@ -42,3 +42,4 @@ class Rule:
     signal: Callable[["Features", Values], Signal]
     aliases: tuple[str, ...] = ()
     ascending: tuple[tuple[str, str], ...] = ()
+    note: str = ""
