@@ -48,7 +48,9 @@ def test_a_year_has_252_sessions_of_which_three_are_short():
 
     assert 252 == len(found.days)
     assert {date(2024, 7, 3), date(2024, 11, 29), date(2024, 12, 24)} == {
-        day for day, length in zip(found.days, (found.close - found.open).tolist(), strict=True) if length < 390 * 60_000
+        day
+        for day, length in zip(found.days, (found.close - found.open).tolist(), strict=True)
+        if length < 390 * 60_000
     }
 
 
@@ -88,7 +90,11 @@ def test_a_full_day_is_from_midnight_to_midnight_also_where_clocks_change():
 
     assert {("00:00", "00:00")} == set(local(found).values())
     assert [24, 24] == ((found.close - found.open) // 3_600_000).tolist()
-    assert [23] == ((lambda h: (h.close - h.open) // 3_600_000)(of("2024-03-10", "2024-03-11", calendar="24/7", timezone="America/New_York", session_mode="full"))).tolist()
+    assert [23] == (
+        (lambda h: (h.close - h.open) // 3_600_000)(
+            of("2024-03-10", "2024-03-11", calendar="24/7", timezone="America/New_York", session_mode="full")
+        )
+    ).tolist()
 
 
 def test_a_local_time_of_each_day():
@@ -106,9 +112,13 @@ def test_an_unknown_calendar_is_refused_with_a_suggestion():
         of("2024-07-01", "2024-07-09", calendar="qqqqqq")
 
 
-@pytest.mark.parametrize(("first", "end"), [("2024-07-04", "2024-07-05"), ("2024-07-06", "2024-07-08"), ("2024-07-05", "2024-07-05")])
+@pytest.mark.parametrize(
+    ("first", "end"), [("2024-07-04", "2024-07-05"), ("2024-07-06", "2024-07-08"), ("2024-07-05", "2024-07-05")]
+)
 def test_dates_without_a_session_are_refused(first, end):
-    with pytest.raises(UsageError, match=f"^the calendar XNYS has no session from {first} to before {end}; choose other dates"):
+    with pytest.raises(
+        UsageError, match=f"^the calendar XNYS has no session from {first} to before {end}; choose other dates"
+    ):
         of(first, end)
 
 

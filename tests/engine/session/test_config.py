@@ -210,7 +210,11 @@ def test_every_number_has_its_range(key, least, most, below, above):
 
 def test_every_number_is_among_the_ranges():
     numbers = {key for key, value in DEFAULTS.items() if type(value) in (int, float)}
-    others = {"orb.base_minutes", "backtest.random_seed", *(f"scoring.weights.{n}" for n in ("price_action", "rel_vol"))}
+    others = {
+        "orb.base_minutes",
+        "backtest.random_seed",
+        *(f"scoring.weights.{n}" for n in ("price_action", "rel_vol")),
+    }
 
     assert numbers - others - {"scoring.weights.profile", "scoring.weights.adx"} <= {each[0] for each in RANGES}
 
@@ -234,7 +238,10 @@ def test_every_number_is_among_the_ranges():
         ({"orb": 5}, "orb is 5; it must be"),
         ({"scoring": {"base_required": 3, "weak_trend_required": 2}}, "base_required 3 must not be above"),
         ({"scoring": {"weak_trend_required": 4}}, "scoring.weak_trend_required 4 is more than the 3 factors enabled"),
-        ({"factors": {"price_action": {"enable_engulfing": False, "enable_structure": False}}}, "one of enable_engulfing"),
+        (
+            {"factors": {"price_action": {"enable_engulfing": False, "enable_structure": False}}},
+            "one of enable_engulfing",
+        ),
         ({"instruments": {"spy": {}}}, "instruments.spy.symbol is missing"),
         ({"instruments": {"spy": {**SPY, "enabled": False}}}, "instruments: at least one must be enabled"),
         ({"instruments": {"spy": {**SPY, "session_start": "09:30"}}}, "session_start and session_end go together"),
@@ -290,5 +297,7 @@ def test_symbols_and_levels_are_upper_case():
     config = parse({"log_level": "debug", "instruments": {"spy": {"symbol": "spy", "proxy_symbol": "es"}}}, "here")
 
     assert ("DEBUG", "SPY", "ES") == (
-        config.log_level, config.instruments["spy"].symbol, config.instruments["spy"].proxy_symbol,
+        config.log_level,
+        config.instruments["spy"].symbol,
+        config.instruments["spy"].proxy_symbol,
     )

@@ -59,7 +59,10 @@ def test_the_whole_pass_is_that_of_plain_python(seed):
     kept = [bar for day in days for bar in day[2]]
     passes = {1: [long >= need for long, _, need in scores], -1: [short >= need for _, short, need in scores]}
     wanted = naive_session.trade_all(
-        kept, rows_of(days, ranges, config), passes, naive_session.swings(kept, config.factors.price_action.pivot_len),
+        kept,
+        rows_of(days, ranges, config),
+        passes,
+        naive_session.swings(kept, config.factors.price_action.pivot_len),
         plan_of(config),
     )
 

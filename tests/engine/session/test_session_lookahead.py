@@ -127,7 +127,10 @@ def entries(name, earlier=0):
         order = np.argsort(rows, kind="stable")
         known = ready.bars.ts[rows] + STEP - earlier
         price, stop = (np.concatenate([trades[key], np.zeros(told.size)]) for key in ("entry_px", "stop"))
-        side, what = (np.concatenate([trades["direction"], told["direction"]]), np.append(np.zeros(trades.size, int), told["what"]))
+        side, what = (
+            np.concatenate([trades["direction"], told["direction"]]),
+            np.append(np.zeros(trades.size, int), told["what"]),
+        )
         return events(known[order], side=side[order], price=price[order], stop=stop[order], what=what[order])
 
     return signal
