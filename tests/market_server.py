@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
@@ -91,8 +91,9 @@ def _send(handler, status, body, headers=()):
     handler.send_response(status)
     for name, value in {"Content-Type": "application/json", "Content-Length": len(data), **dict(headers)}.items():
         handler.send_header(name, str(value))
-    handler.end_headers()
-    handler.wfile.write(data)
+    with suppress(ConnectionError):  # who asked may have given up
+        handler.end_headers()
+        handler.wfile.write(data)
 
 
 def _fails(handler, state, fault, chart):
@@ -129,7 +130,7 @@ def _chart(symbol, query, state):
         return 422, {"chart": {"result": None, "error": error}}
     zone = KNOWN[symbol]
     times = [ts for ts in _times(first, end, step, zone) if state.trades(ts)]
-    rows = list(zip(*map(candle, times), strict=True)) or [()] * 5
+    rows = list(zip(*map(candle, times), strict=True))
     meta = {
         "currency": "USD",
         "symbol": symbol,
@@ -142,7 +143,8 @@ def _chart(symbol, query, state):
         "currentTradingPeriod": dict.fromkeys(("pre", "regular", "post"), _period((first, end))),
     }
     names = ("open", "high", "low", "close", "volume")
-    found = {"meta": meta, "indicators": {"quote": [dict(zip(names, map(list, rows), strict=True))]}}
+    quote = dict(zip(names, map(list, rows), strict=True)) if times else {}
+    found = {"meta": meta, "indicators": {"quote": [quote]}}
     if times:
         found["timestamp"] = times
         if step == 86400:

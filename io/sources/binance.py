@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,8 @@ def check(span: Span, now: datetime) -> None:
 def library() -> str:
     """Return ccxt's name and version; raises MissingError where it is not installed."""
     try:
-        return f"ccxt {version('ccxt')}"
-    except PackageNotFoundError:
+        return f"ccxt {metadata.version('ccxt')}"
+    except metadata.PackageNotFoundError:
         raise MissingError(_MISSING) from None
 
 
@@ -48,10 +48,10 @@ def fetch(symbol: str, span: Span, source: Binance, now: datetime | None = None)
     check(span, now or datetime.now(UTC))
     server = source.at or "Binance"
     exchange, seen = _exchange(source)
-    market = insist(lambda: _asked(lambda: _market(exchange, symbol), seen, server), server)
+    market = insist(lambda: _asked(lambda: _market(exchange, symbol), symbol, seen, server), server)
     rows, since = [], span.begin_ms
     while since < span.end_ms:
-        page = insist(lambda: _asked(lambda: _page(exchange, market, span, since, seen), seen, server), server)  # noqa: B023
+        page = insist(lambda: _asked(lambda: _page(exchange, market, span, since, seen), symbol, seen, server), server)  # noqa: B023
         rows += page
         if not page:
             break
@@ -102,7 +102,7 @@ def _page(exchange: Any, market: str, span: Span, since: int, seen: dict[str, An
     return page
 
 
-def _asked(ask: Callable[[], Any], seen: dict[str, Any], server: str) -> Any:
+def _asked(ask: Callable[[], Any], symbol: str, seen: dict[str, Any], server: str) -> Any:
     """Return what ``ask`` returns; raises Refused where asking again may help, DataError where it cannot."""
     import ccxt
 
@@ -114,7 +114,7 @@ def _asked(ask: Callable[[], Any], seen: dict[str, Any], server: str) -> Any:
         reason = seen.get("reason") or (f"no answer within {TIMEOUT:.0f} s" if slow else "no connection")
         raise Refused(_status(seen), reason, seen.get("wait", 0.0)) from error
     except ccxt.BadSymbol as error:
-        raise DataError(f"{server} knows no such symbol; names are like BTCUSDT or BTC/USDT ({error})") from error
+        raise DataError(f"{server} knows no symbol '{symbol}'; names are like BTCUSDT or BTC/USDT") from error
     except ccxt.BaseError as error:
         if _status(seen) >= 500:
             raise Refused(_status(seen), seen["reason"]) from error

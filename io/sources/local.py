@@ -20,12 +20,12 @@ _SHOWN = 12  # names in a message
 
 @dataclass(frozen=True)
 class _Shelf:
-    """The files of a source, and which of them hold each name; ``alone``: it is one file of one symbol, unnamed."""
+    """The files of a source, and which of them hold each name; ``stems`` are those that only a file's name tells."""
 
     path: Path
     budget: files.Budget
     holders: dict[str, list[Path]]
-    alone: bool
+    stems: frozenset[str]
 
 
 def read(symbols: Iterable[str], source: Files, span: Span) -> dict[str, CandleSet | HighwaterError]:
@@ -39,7 +39,7 @@ def read(symbols: Iterable[str], source: Files, span: Span) -> dict[str, CandleS
     names: dict[str, str] = {}
     for symbol in wanted:
         try:
-            names[symbol] = _name(symbol, shelf, len(wanted) == 1)
+            names[symbol] = _name(symbol, shelf)
         except HighwaterError as error:
             found[symbol] = error
     for path in sorted({path for name in names.values() for path in shelf.holders[name]}):
@@ -60,7 +60,7 @@ def _shelf(source: Files) -> _Shelf:
     path, budget = source.path, files.Budget(source.options.max_decoded)
     if not path.exists():
         raise MissingError(f"{path} does not exist")
-    paths, holders, unnamed = [path], {}, 0
+    paths, holders, stems = [path], {}, set()
     if path.is_dir():
         paths = sorted(p for p in path.rglob("*") if p.name.lower().endswith(tuple(files.KINDS)))
         paths = [p for p in paths if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts)]
@@ -68,10 +68,11 @@ def _shelf(source: Files) -> _Shelf:
             raise DataError(f"{path} holds no file of candles ({', '.join(files.KINDS)})")
     for each in paths:
         symbols = find(files.schema(each).names, TOKEN)
-        unnamed += symbols is None
+        if symbols is None:
+            stems.add(files.stem_of(each))
         for name in _in_column(each, symbols, budget) if symbols else [files.stem_of(each)]:
             holders.setdefault(name, []).append(each)
-    return _Shelf(path, budget, holders, len(paths) == 1 and unnamed == 1)
+    return _Shelf(path, budget, holders, frozenset(stems))
 
 
 def _in_column(path: Path, name: str, budget: files.Budget) -> list[str]:
@@ -79,21 +80,19 @@ def _in_column(path: Path, name: str, budget: files.Budget) -> list[str]:
     return [str(word) for word in words.unique().to_pylist() if word is not None]
 
 
-def _name(symbol: str, shelf: _Shelf, only: bool) -> str:
-    """Return the name a symbol has in the files: its own, in other letters, a file's first word, or any if alone."""
+def _name(symbol: str, shelf: _Shelf) -> str:
+    """Return the name a symbol has in the files: its own, in other letters, or before the ``_`` of a file's name."""
     if symbol in shelf.holders:
         return symbol
-    lower = symbol.lower()
-    for fits in (str.lower, lambda name: name.lower().replace("-", "_").partition("_")[0]):
-        same = [name for name in shelf.holders if fits(name) == lower]
-        if len(same) > 1:
-            raise DataError(f"{shelf.path} has several that could be '{symbol}': {_listed(same)}; name the file itself")
-        if same:
-            return same[0]
-    if only and shelf.alone:
-        return next(iter(shelf.holders))
+    same = [name for name in shelf.holders if name.lower() == symbol.lower()]
+    same = same or [name for name in shelf.stems if name.lower().partition("_")[0] == symbol.lower()]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise DataError(f"{shelf.path} has several that could be '{symbol}': {_listed(same)}; name the file itself")
     close = nearest(symbol.upper(), shelf.holders)
-    raise DataError(f"{shelf.path} has no symbol '{symbol}'; it has {_listed(shelf.holders)}{close}")
+    remedy = f"; name the file {symbol} or give it a column symbol" if shelf.stems and not close else close
+    raise DataError(f"{shelf.path} has no symbol '{symbol}'; it has {_listed(shelf.holders)}{remedy}")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -124,15 +124,14 @@ def _pulled(move: Floats, pull: float) -> Floats:
     for each in move.tolist():
         away += each - pull * away
         out.append(max(1.0 + away, 0.01))
-    return np.array(out)
+    return np.array(out, np.float64)
 
 
 def _uniform(seed: int, symbol: str, what: str, size: int) -> Floats:
     """Return float64 in the open interval (0, 1) of the stream of a seed, a symbol and a day."""
     key = hashlib.sha256(f"{seed}\0{symbol}\0{what}".encode()).digest()
     raw = np.random.PCG64(np.random.SeedSequence(int.from_bytes(key, "big"))).random_raw(size)
-    drawn: Floats = ((raw >> np.uint64(12)) + 0.5) * 2.0**-52
-    return drawn
+    return np.asarray(((raw >> np.uint64(12)) + 0.5) * 2.0**-52, np.float64)
 
 
 def _normal(draws: Floats) -> Floats:

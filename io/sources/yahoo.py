@@ -10,6 +10,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -50,11 +51,9 @@ def _earliest(span: Span, now: datetime, back: int) -> date:
 
 def library() -> str:
     """Return yfinance's name and version; raises MissingError where it is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
-        return f"yfinance {version('yfinance')}"
-    except PackageNotFoundError:
+        return f"yfinance {metadata.version('yfinance')}"
+    except metadata.PackageNotFoundError:
         raise MissingError(_MISSING) from None
 
 
