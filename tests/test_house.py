@@ -105,7 +105,7 @@ def test_every_locked_version_has_a_hash_and_no_address(lock):
     versions = re.split(r"\n(?=\S)", lock.strip())
 
     assert [] == [text.split()[0] for text in versions if "--hash=sha256:" not in text or "==" not in text]
-    assert not re.search("http|file:|--index|--find-links", lock)
+    assert not re.search("https?:|file:|--index|--find-links", lock)
 
 
 def test_the_lock_has_every_dependency():
