@@ -68,8 +68,8 @@ class Sessions(NamedTuple):
 
 class Known(NamedTuple):
     """What is known at the close of each candle, N rows: whether a break up or down has the score it needs (bool[N]),
-    and the last swing low and high that later candles had confirmed by then (float64[N], NaN: none; empty where the stop
-    is no swing)."""
+    and the last swing low and high that later candles had confirmed by then (float64[N], NaN: none; empty where no stop
+    is a swing)."""
 
     long: np.ndarray
     short: np.ndarray

@@ -164,6 +164,13 @@ def test_a_low_before_the_entry_may_have_come_after_it():
     assert ["TP"] == [row["reason"] for row in both(session(bars, entry_stops=False, sides=1))[0]]
 
 
+@pytest.mark.parametrize(("high", "reason"), [(103.5, "SL"), (104, "TP"), (104.5, "TP")])
+def test_of_a_candle_whose_ends_are_equally_near_the_low_came_first(high, reason):
+    bars = [*RANGE, (100, high, 96, 103), (103, 107, 103, 107)]
+
+    assert [reason] == [row["reason"] for row in both(session(bars, intrabar="ohlc_path", sides=1))[0]]
+
+
 def test_breakeven_is_not_where_the_price_has_not_been():
     bars = [*RANGE, (101, 104, 101, 104), (104, 105, 102, 102), (102, 102, 102, 102)]
     trades, _ = both(session(bars, be_r=0.25, be_buffer=3.5, target_r=[9.0]))
@@ -202,7 +209,7 @@ def test_so_many_losses_lock_and_so_many_r_halt():
 
 
 def test_losses_are_carried_over_the_close_only_where_asked():
-    rows, (one,), passes, _, plan = session([*RANGE, *STOPPED], sides=1, lockout=2)
+    rows, (one,), _, _, plan = session([*RANGE, *STOPPED], sides=1, lockout=2)
     later = [(ts + 86_400_000, *rest) for ts, *rest in rows]
     two = one | {"start": 6, "last": 8, "close_ms": one["close_ms"] + 86_400_000}
     every = [*rows, *later]
@@ -216,6 +223,14 @@ def test_losses_are_carried_over_the_close_only_where_asked():
         )
 
         assert [(1, 7, 1, "lockout")] * carry == both(given)[1]
+
+
+def test_a_loss_with_something_sold_before_does_not_count():
+    bars = [*RANGE, *STOPPED]
+    trades, events = both(session(bars, target_r=[0.25, 9.0], bps=[5000, 5000], lockout=1, sides=1))
+
+    assert ([-0.375], []) == ([row["r"] for row in trades], events)
+    assert [(3, "lockout")] == [(bar, what) for _, bar, _, what in both(session(bars, lockout=1, sides=1))[1]]
 
 
 def test_signals_end_and_cutoffs_hold():
