@@ -141,3 +141,13 @@ def test_without_the_library_fixed_times_still_work(monkeypatch):
     with pytest.raises(MissingError, match=r"^exchange calendars are missing: pip install 'highwater\[session\]'"):
         of("2024-07-01", "2024-07-09")
     assert 8 == len(of("2024-07-01", "2024-07-09", session_start="09:30", session_end="16:00").days)
+
+
+def test_years_that_the_library_does_not_know_by_itself():
+    assert 252 == len(of("1999-01-01", "2000-01-01").days)
+    assert [date(1999, 1, 4)] == list(of("1999-01-01", "1999-01-05").days)
+
+
+def test_days_that_a_calendar_does_not_reach_are_refused():
+    with pytest.raises(UsageError, match=r"^the calendar XKRX does not reach from 1950-01-01 to 1950-02-01"):
+        of("1950-01-01", "1950-02-01", calendar="XKRX")
