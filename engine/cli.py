@@ -15,6 +15,7 @@ from . import (
     housekeeping_commands,
     regret_command,
     rerun_commands,
+    session_command,
     surface_command,
     sweep_command,
     traces_command,
@@ -70,15 +71,18 @@ TREE = {
         "migrate": traces_command.traces_migrate,
     },
     "config": {"show": config_command.config_show},
-    "backtest": {
-        "path-only": commands.baseline,
-        "policy": commands.strategy,
-        "catalog-sync": catalog_commands.sync,
-        "catalog-query": catalog_commands.query,
-    },
+    "backtest": session_command.backtest,
     "demo": commands.demo,
     "bench": bench_command.bench,
     "optimizer": sweep_command.sweep,
+}
+
+
+session_command.backtest.words = {  # type: ignore[attr-defined]
+    "path-only": commands.baseline,
+    "policy": commands.strategy,
+    "catalog-sync": catalog_commands.sync,
+    "catalog-query": catalog_commands.query,
 }
 
 

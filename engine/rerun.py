@@ -59,6 +59,8 @@ def rerun(
     """
     if read_manifest(run).run_type == TRACES:
         return _rerun_traces(run, store, alerts, candles, memory)
+    if read_manifest(run).run_type == SESSION:
+        return _rerun_sessions(run, store, alerts, candles)
     manifest, prepared = prepared_again(run, store, alerts, candles)
     named = {"--alerts": alerts, "--candles": candles}
     words = [word for flag, path in named.items() if path is not None for word in (flag, str(path))]
@@ -88,6 +90,16 @@ def _rerun_traces(run: Path, store: Store, alerts: Path | None, candles: Path | 
     return _compared(run, manifest, again(run, manifest, store, candles, memory).path)
 
 
+def _rerun_sessions(run: Path, store: Store, alerts: Path | None, candles: Path | None) -> Rerun:
+    from .session.again import again
+
+    for flag, path in {"--alerts": alerts, "--candles": candles}.items():
+        if path is not None:
+            raise UsageError(f"{flag}: a session run is repeated on its own candles; leave it out")
+    manifest = _sound(run, (SESSION,))
+    return _compared(run, manifest, again(run, manifest, store).path)
+
+
 def prepared_again(
     run: Path, store: Store, alerts: Path | None = None, candles: Path | None = None
 ) -> tuple[Manifest, Prepared]:
@@ -105,7 +117,7 @@ def prepared_again(
 
 
 INPUTS = ("alerts", "candles")
-TRACES = "traces"
+TRACES, SESSION = "traces", "session"
 
 
 def settings_of(config: Config, alerts: Path, candles: Path) -> tuple[Sources, Trading]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from . import session_schemas
+
 SCHEMA_VERSION = 1
 MULTIPLES = (2.0, 3.0, 4.0, 5.0, 10.0)
 
@@ -25,12 +27,11 @@ PATHS = {
     "surface_by": "results/surface_by.parquet",
     "strategy_index": "results/strategy_index.parquet",
     "traces": "traces/part-0000.parquet",
-    "equity": "results/equity.parquet",
     "sessions": "results/sessions.parquet",
-    "governance": "results/governance.parquet",
     "errors": "errors/errors.parquet",
     "log": "logs/run.log",
     "report": "report.html",
+    **session_schemas.PATHS,
 }
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -145,6 +146,20 @@ CALLERS = pa.schema(
     ]
 )
 
+# One row a symbol and exchange day: its opening range, and how complete its candles are (SESSIONS sections 2 and 7).
+SESSIONS = pa.schema(
+    [
+        *_fields(TEXT, "run_id! symbol! day!"),
+        *_fields(INT, "open_ms! close_ms! or_minutes! or_end_ms!"),
+        *_fields(FLOAT, "or_high or_low or_width upper lower unit norm_vol"),
+        *_fields(TEXT, "or_verdict!"),
+        *_fields(INT, "expected! present!"),
+        *_fields(FLOAT, "coverage!"),
+        *_fields(INT, "or_expected! or_present! first_missing_ms max_gap_ms! zero_volume!"),
+        *_fields(TEXT, "verdict! reasons!"),
+    ]
+)
+
 # ``timestamp`` is ISO 8601 in UTC, ``details`` a JSON text.
 ERRORS = pa.schema(_fields(TEXT, "run_id! timestamp! level! phase! call_id message! details"))
 
@@ -168,6 +183,7 @@ FIXED = {
     "callers": CALLERS,
     "errors": ERRORS,
     "traces": TRACES,
+    **session_schemas.FIXED,
 }
 
 
