@@ -57,7 +57,7 @@ class Bench:
     ) -> dict[str, Times]:
         """Return the times of each way; a round runs every way once, after one unmeasured.
 
-        On ``cores`` threads; None: on as many as each way asks for itself.
+        On ``cores`` threads, the kernels' lock held; None: each way takes it itself, for as many as it asks for.
         """
         walls: dict[str, list[float]] = {name: [] for name in ways}
         cpus: dict[str, list[float]] = {name: [] for name in ways}

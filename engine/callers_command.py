@@ -4,10 +4,11 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
-from .settings import Store, takes
+from .settings import Guards, Store, takes
 from .values import Range
 
 if TYPE_CHECKING:
+    from .caller_guards import CallerGuard
     from .caller_policies import CallerPolicies
     from .caller_ranking import Ranking
     from .caller_times import CallerTimes
@@ -38,40 +39,50 @@ def callers(
         top: Callers to print.
         min_calls: Print only callers with at least this many alerts.
         times: How soon the multiple was reached, and why it was not (Kaplan-Meier); needs the run's slice.
-        policies: The best fixed exits of each caller, and those chosen without him; needs the run's slice.
+        policies: The best fixed exits of each caller, whether they are more than luck, and those chosen without him;
+            needs the run's slice.
         tp: Targets of these exits, as for a surface.
         sl: Their stops.
     """
     from ..io.runs import find_run, read_artifact
+    from .caller_guards import caller_guards
     from .caller_policies import caller_policies
     from .caller_ranking import ranking
     from .caller_times import caller_times
-    from .callers_show import policies_of, rates_of, times_of
+    from .callers_show import guards_of, policies_of, rates_of, times_of
     from .fixed_exits import fixed_exits
+    from .progress import progress
     from .reopen import numbers, reopened
 
     entry = find_run(store.runs, run)
     found = ranking(read_artifact(entry.path, "callers"), multiple, sort, min_calls, entry.run_id)
-    timed = chosen = None
+    timed = chosen = guarded = None
     if times or policies:
         paths, (_, prepared) = read_artifact(entry.path, "paths"), reopened(entry.path, store)
         timed = caller_times(prepared, paths, found.k) if times else None
         if policies:
             exits = fixed_exits(prepared, numbers(paths, "ath_mult"), tp, sl, store.threads)
             chosen = caller_policies(exits, min_calls)
+            with progress("callers", len(chosen.rows), store.quiet) as advance:
+                guarded = caller_guards(exits, chosen, Guards(), advance)
     if store.json:
-        print(document(entry.run_id, found, timed, chosen))
+        print(document(entry.run_id, found, timed, chosen, guarded))
         return None
     rates_of(found, top)
     if timed:
         times_of(timed, found, top)
-    if chosen:
+    if chosen and guarded is not None:
         policies_of(chosen, found, top)
+        guards_of(guarded, found, top)
     return None
 
 
 def document(
-    run_id: str, found: "Ranking", timed: "tuple[CallerTimes, ...] | None", chosen: "CallerPolicies | None"
+    run_id: str,
+    found: "Ranking",
+    timed: "tuple[CallerTimes, ...] | None",
+    chosen: "CallerPolicies | None",
+    guarded: "tuple[CallerGuard, ...] | None",
 ) -> str:
     """Return one JSON document of everything that was asked for, every caller in it."""
     from .show import defined, rows_of
@@ -80,5 +91,5 @@ def document(
     if timed:
         form["times"] = [asdict(each) for each in timed]
     if chosen:
-        form["policies"] = asdict(chosen)
+        form["policies"] = asdict(chosen) | {"guards": [asdict(each) for each in guarded or ()]}
     return json.dumps(defined(form), indent=2, allow_nan=False)

@@ -3,11 +3,13 @@
 from math import isfinite
 
 from . import show
+from .caller_guards import LEAST_DAYS, CallerGuard
 from .caller_policies import CallerPolicies
 from .caller_ranking import Ranking
 from .caller_times import CallerTimes
 from .fixed_exits import Cell
 from .values import show_duration
+from .verdict import TOO_FEW, chance
 
 
 def rates_of(found: Ranking, most: int) -> None:
@@ -87,6 +89,29 @@ def policies_of(chosen: CallerPolicies, found: Ranking, most: int) -> None:
     out.print(f"\nbest     {best} a trade with each caller's own best: hindsight")
     out.print(f"others'  {others} a trade, chosen on others' alerts on tokens he did not call")
     out.print(f"one      {whole} a trade with {' and '.join(_cell(chosen.whole)[:2])} for all callers: hindsight")
+
+
+def guards_of(guarded: tuple[CallerGuard, ...], found: Ranking, most: int) -> None:
+    """Print whether the best fixed exits of the first callers are more than luck."""
+    out, named = show.console(), {each.caller_name: each for each in guarded}
+    order = [named[name] for name in found.rows["caller_name"].to_pylist() if name in named]
+    cells = []
+    for each in order[:most]:
+        told = "too few" if each.word == TOO_FEW else each.word
+        span = f"{each.low_bps / 100:+,.0f} to {each.high_bps / 100:+,.0f}%" if isfinite(each.low_bps) else "-"
+        means = (show.bps(bps) if isfinite(bps) else "-" for bps in (each.without_best_5_bps, each.worst_bps))
+        own = [each.caller_name or "(none)", f"{each.days:,}", chance(each.p), chance(each.q)]
+        cells.append([*own, span, *means, told])
+    out.print()
+    heads = ["caller", "days", "p", "q", "95%\ninterval", "without\n5 best", "worst\norder", ""]
+    out.print(show.table("Are each caller's best exits more than luck?", heads, cells))
+    _more(len(order) - len(cells))
+    out.print()
+    if judged := sum(each.word != TOO_FEW for each in guarded):
+        out.print("p        how often the best of all these exits does as well without skill")
+        out.print(f"q        the same for {judged:,} caller{'s' * (judged != 1)} at once")
+        out.print("PROVEN   q is 0.05 or less, and the mean is above zero in all of these ways")
+    out.print(f"few      fewer than {LEAST_DAYS} days with alerts")
 
 
 def between(low: float | None, high: float | None) -> str:

@@ -49,6 +49,7 @@ def changes(before: Manifest, after: Manifest) -> tuple[Change, ...]:
     found = [("data", *inputs), ("config", before.config, after.config)]
     for kind in ("code", "environment"):
         found.append((kind, *(dataclasses.asdict(getattr(manifest, kind)) for manifest in (before, after))))
+    found.append(("environment", *({"optuna": manifest.execution.get("optuna")} for manifest in (before, after))))
     return tuple(change for kind, old, new in found for change in _changed(kind, old, new))
 
 

@@ -35,14 +35,7 @@ class Frontier:
 
     def add(self, columns: dict[str, Any]) -> None:
         """Take in a block of trials."""
-        given = {name: np.ma.asarray(v).astype(float) for name, v in columns.items() if v is not None}
-        block = {name: np.ma.filled(v, np.inf) for name, v in given.items()}  # no profit factor: nothing was lost
-        block["meets"] = np.ones(block["trial_id"].size)
-        for each in self.work.constraints:
-            block["meets"] *= _COMPARE[each.sign](block[each.column], each.bound)
-        names = names_of(self.work.objective)
-        wanted = self.work.objective if names <= {*block, EXPECTANCY} else "avg_return_bps"
-        block["objective_score"] = score(wanted, block)
+        block = scored(self.work, columns)
         merged = {name: np.concatenate([self.rows.get(name, values[:0]), values]) for name, values in block.items()}
         self._rank(merged)
 
@@ -79,6 +72,20 @@ class Frontier:
             "objective_score": rows["objective_score"],
             "rank": np.arange(1, rows["trial_id"].size + 1),
         }
+
+
+def scored(work: Plan, columns: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return a block of trials as floats, with ``meets`` (1: every constraint) and ``objective_score``, NaN the worst.
+
+    The score is the mean where the objective is over columns that are not known of every trial.
+    """
+    given = {name: np.ma.asarray(v).astype(float) for name, v in columns.items() if v is not None}
+    block = {name: np.ma.filled(v, np.inf) for name, v in given.items()}  # no profit factor: nothing was lost
+    block["meets"] = np.ones(block["trial_id"].size)
+    for each in work.constraints:
+        block["meets"] *= _COMPARE[each.sign](block[each.column], each.bound)
+    known = names_of(work.objective) <= {*block, EXPECTANCY}
+    return block | {"objective_score": score(work.objective if known else "avg_return_bps", block)}
 
 
 class Landscape:

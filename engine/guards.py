@@ -178,11 +178,16 @@ def chance_of(sums: Ints, trial: int, luck: Luck) -> Chance:
 
 
 def p_of(statistic: float, trial: int, luck: Luck) -> float:
-    """Return the p-value of a trial, allowing for all trials: step-down for the ranked, single-step for the others."""
+    """Return the p-value of a trial, allowing for all trials: step-down for the ranked, single-step for the others.
+
+    One that is not blind has that of the best blind trial at least: no resample of the days knows which others would
+    have been chosen on them.
+    """
     from ..kernels.luck import p_value
 
     at = np.flatnonzero(luck.ranked == trial)
-    return float(luck.p[at[0]]) if at.size else p_value(luck.highs, statistic)
+    own = float(luck.p[at[0]]) if at.size else p_value(luck.highs, statistic)
+    return own if trial < luck.blind else max(own, luck.p_blind)
 
 
 def ratio_of(sums: Ints, luck: Luck, tried: int) -> Ratio:

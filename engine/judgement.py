@@ -24,11 +24,15 @@ from .verdict import Verdict, verdict_on
 
 @dataclass(frozen=True)
 class Tried:
-    """The trials of a search: ``count``, some of them ``policies(first, count)``; a ``sample`` stands for all."""
+    """The trials of a search: ``count``, some of them ``policies(first, count)``; a ``sample`` stands for all.
+
+    The first ``blind`` (None: all) were chosen without a look at what any trial made.
+    """
 
     count: int
     policies: Callable[[int, int], Policies]
     sample: Policies
+    blind: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Judgement:
         search = luck and {
             "trials": luck.trials,
             "distinct": luck.distinct,
+            "refined": luck.trials - luck.blind,
             "days": luck.calendar.days,
             "mean_block_days": luck.length,
             "resamples": luck.highs.size,
@@ -96,7 +101,7 @@ def judge(
     if not asked.guards:
         return Judgement(asked, {})
     with there.prepared.clock.phase("guards"), progress("trials by day", trials.count, store.quiet) as advance:
-        luck = luck_of(there, trials.count, trials.policies, trials.sample, advance)
+        luck = luck_of(there, trials.count, trials.policies, trials.sample, advance, trials.blind)
         alerts = next(each.digest for each in there.prepared.inputs if each.kind == "alerts")
         ledger = ledger_of(store.runs, alerts, config, luck.distinct if luck else trials.count)
         if known is not None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from ..io.manifest import COMPLETED
 from ..io.runs import read_entry, run_folders
 
 # What a search tells of its trials, and how they are judged: neither makes other trials of them.
-_NOT_TRIED = ("objective", "constraints", "medians", "trades", "by", "guards", "multiples", "unsealed")
+_NOT_TRIED = ("objective", "constraints", "stake", "medians", "trades", "by", "guards", "multiples", "unsealed")
+_TOLD = ("objective", "constraints")  # what decides beside them which trials refine a search
 _KNOWN = """
 SELECT run_id, CASE WHEN alerts_digest = $alerts AND status = $status THEN config END, trials FROM catalog.runs
 """
@@ -35,14 +37,17 @@ def ledger_of(runs: Path, alerts_digest: str, config: Mapping[str, Any], trials:
     Runs come from the catalog, and where it has not been synced since, from their manifests. A search done again, or
     further with the same seed, counts once; that other searches may hold the same policies is not allowed for.
     """
-    most, peeks = {attempt(config): trials}, 0
-    for found, tried in _before(runs, alerts_digest):
+    most: dict[str, int] = {}
+    more: dict[str, int] = {}
+    peeks = 0
+    for found, tried in chain([(config, trials)], _before(runs, alerts_digest)):
         if "unsealed" in found:
             peeks += 1
         elif tried:
-            key = attempt(found)
-            most[key] = max(most.get(key, 0), tried)
-    return Ledger(sum(most.values()), len(most), peeks)
+            asked = min(refining(found), tried)
+            for known, key, count in ((most, attempt(found), tried - asked), (more, refinement(found), asked)):
+                known[key] = max(known.get(key, 0), count)
+    return Ledger(sum(most.values()) + sum(more.values()), len(most), peeks)
 
 
 def peeks_at(runs: Path, alerts_digest: str) -> int:
@@ -54,8 +59,20 @@ def attempt(config: Mapping[str, Any]) -> str:
     """Return a digest of what a run tries: the same for a search with more trials of the same seed."""
     kept = {name: value for name, value in config.items() if name not in _NOT_TRIED}
     if "search" in kept:
-        kept["search"] = {name: value for name, value in kept["search"].items() if name != "trials"}
+        kept["search"] = {name: value for name, value in kept["search"].items() if name not in ("trials", "refine")}
     return config_digest(kept)
+
+
+def refining(config: Mapping[str, Any]) -> int:
+    """Return how many trials of a run refined a search; they are taken for different from all others."""
+    return config.get("search", {}).get("refine", 0)
+
+
+def refinement(config: Mapping[str, Any]) -> str:
+    """Return a digest of what a run refines, and by what: the same for more trials asked after the same random ones."""
+    told = {name: config.get(name) for name in _TOLD}
+    trials, days = config.get("search", {}).get("trials"), config.get("guards", {}).get("holdout", 0.0)
+    return config_digest({"of": attempt(config), "trials": trials, "holdout": days, **told})
 
 
 def _before(runs: Path, alerts_digest: str) -> Iterator[tuple[dict[str, Any], int]]:

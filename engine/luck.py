@@ -18,6 +18,7 @@ SEED = 0x4C75636B  # of all resamples: the same luck for every search
 RESAMPLES, RANKED, SAMPLE = 1000, 1000, 2000
 HALVES, FOLDS = 10, 8
 CHUNK = 4096  # trials whose means over all resamples are held at once
+PIECE = 65_536  # trials told apart at a time
 LEAST_DAYS = 3
 _LEAST = np.iinfo(np.int64).min
 
@@ -76,6 +77,13 @@ class Luck:
     independent: float
     halving: Halving | None
     folds: tuple[Fold, ...]
+    blind: int
+
+    @property
+    def p_blind(self) -> float:
+        """The p-value of the best of the blind trials, 1 where so many others are ranked before it that it is not."""
+        ranked = np.flatnonzero(self.ranked < self.blind)
+        return float(self.p[ranked[0]]) if ranked.size else 1.0
 
 
 def luck_of(
@@ -84,12 +92,16 @@ def luck_of(
     policies: Callable[[int, int], Policies],
     sample: Policies,
     advance: Callable[[int], None] = lambda done: None,
+    blind: int | None = None,
 ) -> Luck | None:
     """Return the ``Luck`` of a search; None where all alerts were entered on one or two days.
 
     ``policies(first, count)`` are some of its trials, ``sample`` a few that stand for all, or all of them in order.
+    Only the first ``blind`` (None: all) are halved, run through the folds and measured by their spread: the others
+    were chosen with a look at all days.
     O(trials * alerts) for the sums by day, and O(trials * days * resamples).
     """
+    blind = trials if blind is None else blind
     known, _ = calendar(there)
     if known.days < LEAST_DAYS:
         return None
@@ -101,7 +113,7 @@ def luck_of(
     length = block_days(few.mean(axis=0), horizon)
     best, race = _Best(known.days, length), _Race(known, folds_of(known, horizon))
     split, blocks = split_of(known, horizon), []
-    sharpes, keys = np.empty(trials), np.empty(trials, np.uint64)
+    sharpes, keys = np.empty(blind), np.empty(trials, np.uint64)
     room = max(64, there.memory // (2 * 8 * known.days))
     for first in range(0, trials, room):
         some = policies(first, min(room, trials - first))
@@ -111,18 +123,21 @@ def luck_of(
             for s in range(0, len(sums), CHUNK):
                 part, begin = sums[s : s + CHUNK], first + s
                 best.add(part, begin)
-                race.add(part, begin)
-                sharpes[begin : begin + len(part)] = sharpes_of(part)
-                if split:
-                    blocks.append(grouped(part, split[1], split[0]))
+                part = part[: max(0, blind - begin)]
+                if len(part):
+                    race.add(part, begin)
+                    sharpes[begin : begin + len(part)] = sharpes_of(part)
+                    if split:
+                        blocks.append(grouped(part, split[1], split[0]))
         advance(first + len(sums))
     with on(there.threads):
-        halving = halving_of(np.concatenate(blocks, axis=1), known, split[1]) if split and trials > 1 else None
+        halving = halving_of(np.concatenate(blocks, axis=1), known, split[1]) if split and blind > 1 else None
         independent = independent_of(few)
     spread = sharpes[~np.isnan(sharpes)]
     variance = float(spread.var()) if spread.size else float("nan")
     distinct = int(np.unique(keys).size)
-    return Luck(known, trials, distinct, length, *best.found(), variance, independent, halving, race.found())
+    found = *best.found(), variance, independent, halving, race.found()
+    return Luck(known, trials, distinct, length, *found, blind)
 
 
 def block_days(series: Floats | Ints, horizon: int) -> float:
@@ -277,6 +292,12 @@ def independent_of(sums: Ints) -> float:
     from ..kernels.sharpe import effective_trials
 
     return effective_trials(gram_of(sums))
+
+
+def distinct_of(trials: int, policies: Callable[[int, int], Policies]) -> int:
+    """Return how many different policies there are among some trials; 16 bytes each are held."""
+    keys = [keys_of(policies(first, min(PIECE, trials - first))) for first in range(0, trials, PIECE)]
+    return int(np.unique(np.concatenate(keys)).size)
 
 
 def keys_of(policies: Policies) -> np.ndarray:

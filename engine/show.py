@@ -166,7 +166,7 @@ def bounds_lines(row: dict[str, Any]) -> str:
 def frontier(outcome: Outcome, most: int) -> None:
     """Print the best policies of a search with their bounds; what does not fit beside them stands below."""
     rows, work, out = outcome.tables["frontier"].to_pylist(), outcome.notes["work"], console()
-    title = f"Best of {work.trials:,} trials, by {work.objective}"
+    title = f"Best of {work.count:,} trials, by {work.objective}"
     ranking = table(title, *_ranking(rows[:most], work.space.varied))
     if Console(width=999).measure(ranking).maximum <= out.width:
         out.print(ranking)
@@ -186,7 +186,7 @@ def engine(outcome: Outcome) -> str:
 
     work, seconds = outcome.notes["work"], outcome.prepared.clock.spent["search"] / 1000
     before = outcome.notes["before"]
-    said = f"engine {work.engine}: {work.trials - before:,} trials x {work.alerts:,} alerts in {seconds:,.1f} s"
+    said = f"engine {work.engine}: {work.count - before:,} trials x {work.alerts:,} alerts in {seconds:,.1f} s"
     some = outcome.notes["by_candle"] if work.engine == "tables" else 0
     more = f";\n{' ' * 15}{some:,} alert{'s' * (some > 1)} candle by candle" if some else ""
     if before:

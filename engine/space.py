@@ -107,17 +107,25 @@ def draw(space: Space, seed: int, first: int, count: int) -> dict[str, np.ndarra
 
     drawn = {}
     for name in space.named:
-        each, step = space.ranges[name], space.ranges[name].step or GRID[name]
-        most = cells(name, each)
+        each = space.ranges[name]
         u = uniforms(seed, first, count, _DIMENSION[name], _POLICY_STREAM)
         if each.log:
-            value = each.low * (each.high / each.low) ** u
-            cell = np.clip(np.rint((value - each.low) / step), 0, most)
+            drawn[name] = on_grid(name, each, each.low * (each.high / each.low) ** u)
         else:
-            cell = np.minimum(np.floor(u * (most + 1)), most)
-        drawn[name] = np.minimum(np.round(each.low + cell * step, 10), each.high)
+            most = cells(name, each)
+            drawn[name] = _at_cell(name, each, np.minimum(np.floor(u * (most + 1)), most))
     ascend(drawn, len(space.shares))
     return drawn
+
+
+def on_grid(name: str, each: Range, value: np.ndarray) -> np.ndarray:
+    """Return the nearest values on the grid of a range, inside it."""
+    cell = np.rint((value - each.low) / (each.step or GRID[name]))
+    return _at_cell(name, each, np.clip(cell, 0, cells(name, each)))
+
+
+def _at_cell(name: str, each: Range, cell: np.ndarray) -> np.ndarray:
+    return np.minimum(np.round(each.low + cell * (each.step or GRID[name]), 10), each.high)
 
 
 def ascend(drawn: dict[str, np.ndarray], rungs: int) -> None:

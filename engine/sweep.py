@@ -49,13 +49,15 @@ class Choices:
     """How a search is done, and what is told of it.
 
     ``medians``: of every trial, or of the ranked ones; ``trades``: of how many of the best trials they are written;
-    ``stake``: what an objective over ``log_growth_bps`` puts on each trade.
+    ``stake``: what an objective over ``log_growth_bps`` puts on each trade; ``refine``: trials that follow the random
+    ones, around the best of them.
     """
 
     engine: Engine = "auto"
     medians: Medians = "top"
     trades: int = 1
     stake: float = 0.01
+    refine: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.trades <= FRONTIER:
@@ -66,6 +68,7 @@ class Choices:
 class Plan:
     """A search, sized: up to ``block`` trials at a time over ``alerts`` alerts, ``pairs`` trades in all.
 
+    ``trials`` are drawn at random, numbered from 0; ``refine`` more follow them.
     Fewer than ``paying`` trials at a time cost more time for each.
     """
 
@@ -82,16 +85,22 @@ class Plan:
     trades: int = 1
     paying: int = 1
     stake: float = 0.01
+    refine: int = 0
+
+    @property
+    def count(self) -> int:
+        """Trials in all."""
+        return self.trials + self.refine
 
     @property
     def pairs(self) -> int:
         """Trades to simulate."""
-        return self.trials * self.alerts
+        return self.count * self.alerts
 
     @property
     def bytes_on_disk(self) -> int:
         """A generous guess of what all trials take: eight bytes a value where they are kept, four in trials.parquet."""
-        return self.trials * 12 * (len(self.space.named) + len(STATISTICS) + 3)
+        return self.count * 12 * (len(self.space.named) + len(STATISTICS) + 3)
 
 
 def plan(
@@ -113,10 +122,11 @@ def plan(
     """
     windows, ok = prepared.windows, prepared.ok
     alerts = int(ok.sum())
-    if trials * alerts > max_pairs:
+    count = trials + choices.refine
+    if count * alerts > max_pairs:
         fewer = f", or ask for at most {max_pairs // alerts:,} --trials" if max_pairs >= alerts else ""
         raise LimitError(
-            f"{trials:,} trials on {alerts:,} alerts are {trials * alerts:,} trades, above the limit of {max_pairs:,}; "
+            f"{count:,} trials on {alerts:,} alerts are {count * alerts:,} trades, above the limit of {max_pairs:,}; "
             f"raise it with --max-pairs{fewer}"
         )
     check_engine(choices.engine, space, prepared.trading)
@@ -125,7 +135,7 @@ def plan(
     longest = int((windows.last - windows.first)[ok].max())
     size = Size(alerts, longest, trials, medians == "all", levels_of(space, trials))
     engine, block = engine_for(choices.engine, size, memory, not uncovered(space, prepared.trading))
-    chosen = engine, medians, choices.trades, paying_block(engine, size), choices.stake
+    chosen = engine, medians, choices.trades, paying_block(engine, size), choices.stake, choices.refine
     return Plan(space, trials, seed, objective, constraints, alerts, block, memory, *chosen)
 
 
@@ -133,8 +143,8 @@ def planned(config: Mapping[str, Any], prepared: Prepared, memory: int, engine: 
     """Return the plan of the search that a run's config describes; no limit but ``memory`` bytes is set."""
     asked, objective = config["search"], config["objective"]
     limits = tuple(_constraint(text) for text in config["constraints"])
-    choices = Choices(engine, config.get("medians", "all"), config.get("trades", 1), config.get("stake", 0.01))
-    space, seed = space_in(asked["space"]), int(asked["seed"])
+    told = config.get("medians", "all"), config.get("trades", 1), config.get("stake", 0.01)
+    choices, space, seed = Choices(engine, *told, asked.get("refine", 0)), space_in(asked["space"]), int(asked["seed"])
     return plan(space, asked["trials"], seed, objective, limits, prepared, memory, 2**62, choices)
 
 
@@ -169,17 +179,24 @@ def search(
     The sums int64 are of ``ret_q``, one a trial. ``advance`` is told the trades done. All trials, or those from
     ``begin`` to ``end - 1``.
     """
-    medians = work.medians == "all"
     end = work.trials if end is None else end
     for first in range(begin, end, work.block):
         before, last = (first - begin) * work.alerts, min(first + work.block, end) - 1
         tell(doing=f"trials {first:,} to {last:,}")
         drawn = draw(work.space, work.seed, first, min(work.block, end - first))
-        sums = tally(there, to_policies(work.space, drawn), medians, lambda done: advance(before + done))  # noqa: B023
-        for s in range(0, sums.size, PIECE):
-            some, part = {name: values[s : s + PIECE] for name, values in drawn.items()}, sums[s : s + PIECE]
-            columns = trial_columns(work.space, some, part, first + s)
-            yield some, columns if medians else columns | {"median_return_bps": None}, part["sum_q"]
+        yield from tallied(there, work, drawn, first, lambda done: advance(before + done))  # noqa: B023
+
+
+def tallied(
+    there: Ground, work: Plan, drawn: dict[str, np.ndarray], first: int, advance: Callable[[int], None]
+) -> Iterator[Trials]:
+    """Yield some trials of a search as ``search`` does, given their parameters and the number of the first."""
+    medians = work.medians == "all"
+    sums = tally(there, to_policies(work.space, drawn), medians, advance)
+    for s in range(0, sums.size, PIECE):
+        some, part = {name: values[s : s + PIECE] for name, values in drawn.items()}, sums[s : s + PIECE]
+        columns = trial_columns(work.space, some, part, first + s)
+        yield some, columns if medians else columns | {"median_return_bps": None}, part["sum_q"]
 
 
 def trial_columns(space: Space, drawn: dict[str, np.ndarray], tally: np.ndarray, first: int) -> dict[str, Any]:

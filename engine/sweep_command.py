@@ -42,7 +42,8 @@ def _searched(outcome: "Outcome", store: Store, top: int) -> int | None:
         return None
     work = outcome.notes["work"]
     show.head(outcome)
-    show.console().print(f"search   {work.trials:,} trials, seed {work.seed}: {describe(work.space)}\n")
+    more = f" and {work.refine:,} around the best" if work.refine else ""
+    show.console().print(f"search   {work.trials:,} trials{more}, seed {work.seed}: {describe(work.space)}\n")
     show.frontier(outcome, top)
     show.summary(outcome)
     show.judgement(outcome)
@@ -67,6 +68,7 @@ def sweep(
     objective: str = "avg_return_bps",
     stake: Share = 0.01,
     where: list[str] | None = None,
+    refine: int = 0,
     engine: Literal["auto", "tables", "bars"] = "auto",
     medians: Literal["top", "all"] = "top",
     trades: int = 1,
@@ -98,6 +100,7 @@ def sweep(
             plateau_bps or log_growth_bps; or an expression, such as avg_return_bps-50*stop_out_rate.
         stake: Share of the equity on each trade, for log_growth_bps.
         where: Constraints on a policy, such as stop_out_rate<=0.4.
+        refine: Trials more, around the best of the random ones, chosen by optuna (the extra of that name).
         engine: Exits found once in tables, or candle by candle (changes no result; default: the faster).
         medians: Median returns of the best 1,000 policies, or of all: dearer.
         trades: Best policies whose trades are written.
@@ -108,6 +111,7 @@ def sweep(
     """
     from .objective import GROWTH, PLATEAU, check_objective
     from .recipe import prepare
+    from .refine import check_refine
     from .sizing import check_engine
     from .space import space_of
     from .sweep import STATISTICS, Choices, constraint, parameter_columns, plan
@@ -127,7 +131,8 @@ def sweep(
     if trials < 1:
         raise UsageError(f"--trials is {trials}; it must be at least 1")
     check_objective(objective, (*STATISTICS, *parameter_columns(space), PLATEAU, GROWTH))
-    choices = Choices(engine, medians, trades, stake)
+    check_refine(refine, trials, space, objective)
+    choices = Choices(engine, medians, trades, stake, refine)
     check_engine(engine, space, trading)
     outcome = run_sweep(
         prepare(sources, trading, store),

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
@@ -14,24 +15,25 @@ from ..io.errors import LimitError
 from ..io.manifest import new_run_id
 from ..io.publish import Stage
 from ..io.searches import Keeper, hold
-from ..kernels.arrays import Policies
+from ..kernels.arrays import Floats, Policies
 from . import heatmap
 from .baseline import path_metrics, values
 from .frontier import Frontier, Landscape
 from .holdout import hold_out
-from .judgement import Known, Tried, judge
+from .judgement import Judgement, Known, Tried, judge
 from .kept import about, all_trials, check_same, sound_blocks, telling
-from .luck import SAMPLE
+from .luck import SAMPLE, distinct_of
 from .neighbours import settle
 from .policy import Policy
 from .progress import progress
 from .recipe import Prepared
+from .refine import need_optuna, refined, version
 from .run import Outcome, config_of, publish, recorded, trade_tables
 from .settings import Guards, Store
 from .space import Space, canonical, draw, to_policies
 from .strategy import trade_columns, with_tail_capture
 from .sweep import Plan, guard_overflow, parameter_columns, trial_table
-from .tallies import exact, ground
+from .tallies import Ground, exact, ground
 
 
 def run_sweep(
@@ -52,10 +54,13 @@ def run_sweep(
     """
     prepared = hold_out(prepared, asked.holdout)
     work = sized(prepared)
+    if work.refine:
+        need_optuna()
     config = config_of(
         prepared,
         {
-            "search": {"space": canonical(space), "trials": work.trials, "seed": str(work.seed)},
+            "search": {"space": canonical(space), "trials": work.trials, "seed": str(work.seed)}
+            | ({"refine": work.refine} if work.refine else {}),
             "objective": work.objective,
             "constraints": [f"{c.column}{c.sign}{c.bound!r}" for c in work.constraints],
             "medians": work.medians,
@@ -87,26 +92,16 @@ def _searched(
 ) -> Outcome:
     """Do a search, beginning with what it has kept, and publish it."""
     space = work.space
-    best, landscape, schema = Frontier(work), Landscape(space), schemas.trials(parameter_columns(space))
+    best, landscape = Frontier(work), Landscape(space)
     _room_for(work.bytes_on_disk, s.root)
     paths = path_metrics(prepared, (), store)
     guard_overflow(prepared, values(paths.table, "ath_mult"))
     there = ground(prepared, work.engine, work.memory, store.threads)
-    blocks = sound_blocks(kept)
-    before = sum(block.last - block.first for block in blocks)
-    with (
-        prepared.clock.phase("search"),
-        s.writer("trials", schema) as out,
-        progress("trades", work.pairs - before * work.alerts, store.quiet) as advance,
-    ):
-        for drawn, columns, sums in all_trials(there, work, kept, blocks, advance):
-            out.write(trial_table(space, columns, s.run_id))
-            best.add(columns)
-            landscape.add(drawn, sums)
+    before, every = _write_trials(s, kept, there, work, store, best, landscape)
     with prepared.clock.phase("ranking"):
         settle(there, best)
         columns = best.columns(exact(there, to_policies(space, best.drawn())))
-    judged = judge(s, there, best, tried(work), asked, store, config, known)
+    judged = judge(s, there, best, every, asked, store, config, known)
     policies = list(dict.fromkeys(best.policies()[: work.trades]))
     tables = trade_tables(s, prepared, store, policies[0], paths.table)
     _write_trades(s, prepared, store, tables, policies[1:], paths.table)
@@ -117,21 +112,60 @@ def _searched(
         x, y, means = lively
         picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
         s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
-    done = {"engine": work.engine, "trials": work.trials, "block": work.block, "pairs": work.pairs}
-    done |= {"alerts_by_candle": there.bars, "memory": work.memory} | ({"resumed_at": before} if before else {})
-    done |= {"distinct": judged.luck.distinct} if judged.luck else {}
+    done = _done(work, judged, every) | {"alerts_by_candle": there.bars} | ({"resumed_at": before} if before else {})
     outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), judged.facts, **done)
     notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "before": before}
     return replace(outcome, landscape=lively, judged=judged, notes=notes)
 
 
-def tried(work: Plan) -> Tried:
-    """Return the trials of a search; any of them are drawn at random, so the first stand for all."""
+def _write_trials(
+    s: Stage, kept: Keeper, there: Ground, work: Plan, store: Store, best: Frontier, landscape: Landscape
+) -> tuple[int, Tried]:
+    """Write every trial and rank it; return how many were kept from before, and all of them.
+
+    The heat map is of the trials drawn at random: others would weigh its bins unevenly.
+    """
+    blocks, more = sound_blocks(kept), []
+    before = sum(block.last - block.first for block in blocks)
+    with (
+        there.prepared.clock.phase("search"),
+        s.writer("trials", schemas.trials(parameter_columns(work.space))) as out,
+        progress("trades", work.pairs - before * work.alerts, store.quiet) as advance,
+    ):
+        for drawn, columns, sums in all_trials(there, work, kept, blocks, advance):
+            out.write(trial_table(work.space, columns, s.run_id))
+            best.add(columns)
+            landscape.add(drawn, sums)
+        begun = (work.trials - before) * work.alerts
+        for drawn, columns, _ in refined(there, work, best, lambda done: advance(begun + done)) if work.refine else ():
+            out.write(trial_table(work.space, columns, s.run_id))
+            best.add(columns)
+            more.append(drawn)
+    return before, tried(work, more)
+
+
+def _done(work: Plan, judged: Judgement, every: Tried) -> dict[str, Any]:
+    """Return what the manifest says of how a search was done."""
+    done = {"engine": work.engine, "trials": work.count, "block": work.block, "pairs": work.pairs}
+    done |= {"memory": work.memory} | ({"refined": work.refine, "optuna": version()} if work.refine else {})
+    if judged.luck:
+        done["distinct"] = judged.luck.distinct
+    elif 16 * work.count <= work.memory:  # else the ledger counts all that were drawn
+        done["distinct"] = distinct_of(work.count, every.policies)
+    return done
+
+
+def tried(work: Plan, more: Sequence[Mapping[str, Floats]] = ()) -> Tried:
+    """Return the trials of a search: those drawn at random, of which the first stand for all, then ``more``."""
+    space, split = work.space, work.trials
+    late = {name: np.concatenate([np.empty(0), *(part[name] for part in more)]) for name in space.named}
 
     def policies(first: int, count: int) -> Policies:
-        return to_policies(work.space, draw(work.space, work.seed, first, count))
+        drawn = draw(space, work.seed, first, min(max(split - first, 0), count))
+        rest = slice(max(first - split, 0), max(first + count - split, 0))
+        return to_policies(space, {name: np.concatenate([drawn[name], late[name][rest]]) for name in space.named})
 
-    return Tried(work.trials, policies, policies(0, min(work.trials, SAMPLE)))
+    return Tried(work.count, policies, policies(0, min(split, SAMPLE)), split)
 
 
 def _write_trades(

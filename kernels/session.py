@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import NEVER, OHLC_PATH, PESSIMISTIC, SL, Candles, Entry, Floats, Ints
+from .arrays import HORIZON, NEVER, OHLC_PATH, PESSIMISTIC, SL, Candles, Entry, Floats, Ints
 from .arrays import Policy as ExitRules
 from .bounds import NOTE, bracket
 from .exits import simulate
 from .jit import compiled
-from .walk import no_blocks
+from .walk import next_event, no_blocks
 
 OR_OPPOSITE, SWING, ATR_CAPPED = 0, 1, 2
 STOPS = {"or_opposite": OR_OPPOSITE, "swing": SWING, "atr_capped": ATR_CAPPED}
@@ -47,8 +47,9 @@ class Sessions(NamedTuple):
 
     ``start``/``last`` int64[S]: the candles after the opening range, half-open; ``high``, ``low`` float64[S]: the
     opening range; ``upper``, ``lower``: the prices that break it; ``unit``: the average true range at its own scale;
-    ``open`` bool[S]: may be traded; ``end``, ``cutoff``, ``flatten`` int64[S]: ms UTC of the close, of the first moment
-    without entries, and of the sale of what is left (NEVER: at the close).
+    ``open`` bool[S]: may be traded; ``end``, ``cutoff``, ``flatten``, ``second`` int64[S]: ms UTC of the close, of the
+    first moment without entries, of the sale of what is left (not before that), and of the first without second chances
+    (NEVER: none).
     """
 
     start: Ints
@@ -62,6 +63,7 @@ class Sessions(NamedTuple):
     end: Ints
     cutoff: Ints
     flatten: Ints
+    second: Ints
 
 
 class Known(NamedTuple):
@@ -87,7 +89,6 @@ class Plan(NamedTuple):
     step: int
     sides: int
     both_long: bool
-    second_chance: int
     max_signals: int
     lockout: int
     max_loss_r: float
@@ -127,12 +128,16 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
         up, down = plan.sides >= 0, plan.sides <= 0  # armed: the next touch of that side is a break
         again_up, again_down = False, False  # not the first of the session
         i = max(sessions.start[s], free) if sessions.open[s] else sessions.last[s]
-        second = bars.ts[sessions.start[s]] + plan.second_chance if i < sessions.last[s] else 0
         while i < sessions.last[s]:
+            if up == (plan.sides >= 0) and down == (plan.sides <= 0):  # till one is touched, nothing changes
+                below, above = sessions.lower[s] if down else -np.inf, sessions.upper[s] if up else np.inf
+                i = next_event(bars, no_blocks(), i, sessions.last[s], below, above)
+                if i == sessions.last[s]:
+                    break
             side, both = broken(bars, sessions, s, i, up, down)
             done = i
             if side != 0:
-                again = (again_up if side > 0 else again_down) and bars.ts[i] >= second
+                again = (again_up if side > 0 else again_down) and bars.ts[i] >= sessions.second[s]
                 what = BOTH_SIDES if both and not plan.both_long else TRADED
                 if what == TRADED:
                     what = refusal(bars.ts[i] >= sessions.cutoff[s], again, day, plan)
@@ -210,7 +215,7 @@ def told(events, m, s, bar, side, what):
 
 @compiled
 def walked(bars, sessions, known, plan, terms, trade, fills):
-    """Complete ``trade`` from its session, direction and entry_bar; False where its stop is not beyond its entry.
+    """Complete ``trade`` from its session, direction and entry_bar; False where its stop or a target is not beyond its entry.
 
     Prices are signed: a short is a long on negated ones.
     """
@@ -226,13 +231,15 @@ def walked(bars, sessions, known, plan, terms, trade, fills):
     unit = under(price)
     due = sessions.flatten[s] - bars.ts[i] if plan.flatten else NEVER
     policy = exits_for(plan, price, stop, (level if plan.from_range else price), unit, due)
+    if not unit * policy.tp[0] > price:
+        return False
     end = sessions.end[s] if plan.flatten else NEVER
     entry = Entry(unit, bars.ts[i], end, end if plan.flatten else 0, plan.step, True, True, 0, price)
     window = signed(bars, i, sessions.last[s] if plan.flatten else bars.ts.size, sign)
     worst, best = framed(window, entry, policy, rules)
     if not gap:  # of the first candle the low may lie before the entry
         low, high, open_ = window.low[0], window.high[0], window.open[0]
-        early = min(price, window.close[0]) if plan.entry_stops else high
+        early = min(price, window.close[0]) if plan.entry_stops else np.inf
         window.open[0], window.low[0] = price, early
         worst_early, best_early = framed(window, entry, policy, rules)
         worst, best = min(worst, worst_early) if plan.entry_stops else worst_early, max(best, best_early)
@@ -242,7 +249,8 @@ def walked(bars, sessions, known, plan, terms, trade, fills):
             window.low[0] = low
     done = simulate(window, entry, policy, rules, fills, no_blocks())
     lowest, highest = done.lowest, done.highest
-    for j in range(done.bar):
+    window.low[0] = min(window.low[0], window.close[0])  # seen, though it could not stop
+    for j in range(done.bar + (done.reason >= HORIZON)):
         lowest, highest = min(lowest, window.low[j]), max(highest, window.high[j])
     trade["entry_px"], trade["stop"], trade["exit_px"] = sign * price, sign * stop, sign * done.price
     trade["gross"], trade["risk"], trade["r"] = sign * done.gross, risk, made_of(done.gross, price, costs) / risk
@@ -282,8 +290,9 @@ def exits_for(plan, price, stop, base, unit, due):
     targets = np.empty(plan.target_r.size)
     for j in range(targets.size):
         targets[j] = (base + plan.target_r[j] * (base - stop)) / unit
-    trigger = (price + plan.be_r * (price - stop)) / unit if plan.be_r < np.inf else never
-    offset = (price + plan.be_buffer) / unit - 1.0  # exact: the quotient lies between 1/2 and 2
+    even = price + plan.be_buffer
+    trigger = max(price + plan.be_r * (price - stop), even) / unit if plan.be_r < np.inf else never
+    offset = even / unit - 1.0  # exact: the quotient lies between 1/2 and 2
     return ExitRules(stop / unit, targets, plan.frac_bps, trigger, offset, 0.0, never, due)
 
 

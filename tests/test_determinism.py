@@ -13,7 +13,10 @@ POLICY = '{"sl":0.8,"tp":[{"mult":1.1,"frac_bps":5000},{"mult":2}],"trail":{"pct
 COMMANDS = {
     "baseline": ["baseline", "--multiples", "1.1", "1.5"],
     "strategy": ["strategy", "--policy", POLICY.replace('"mult":2}', '"mult":2,"frac_bps":3000}')],
-    "sweep": ["sweep", "--trials", "300", "--tp", "log:1.1:5", "--sl", "0.5:0.95", "--trail", "0.05:0.5"],
+    "sweep": [
+        *["sweep", "--trials", "300", "--tp", "log:1.1:5", "--sl", "0.5:0.95", "--trail", "0.05:0.5"],
+        *["--refine", "70"],
+    ],
     "surface": [
         *["surface", "--tp", "1.1:6:0.1", "--sl", "0.3:0.95:0.01", "--trail", "0.1:0.5:0.2"],
         *["--time-stop", "1h", "9h", "--medians", "--by", "caller"],

@@ -1,150 +1,147 @@
 """What speaks for a break, known at the close of each candle (SESSIONS section 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels.arrays import Candles, Floats, Ints, column
+from ...kernels.arrays import Floats, Ints, column
 from .config import Config
+from .ground import Ground
 
 Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Ground:
-    """The candles of sessions, and what a factor needs of those: rows are of ``bars``, N candles in S sessions.
-
-    ``first`` int64[S]: the first row; ``start``: that after the opening range; ``session`` int64[N]: whose candle each
-    is; ``high``, ``low`` float64[S]: the opening range; ``day_high``, ``day_low``: the whole session.
-    """
-
-    bars: Candles
-    first: Ints
-    start: Ints
-    session: Ints
-    high: Floats
-    low: Floats
-    day_high: Floats
-    day_low: Floats
+Marks = NDArray[np.uint8]
+Made = tuple[Marks, Mapping[str, Callable[[], Floats]]]
 
 
 @dataclass(frozen=True)
 class Factors:
-    """The factors of N candles: ``long`` and ``short`` flags by name, the ``numbers`` behind them (float64[N]), the
-    scores, and whether the trend is weak (so that a break needs more)."""
+    """The factors of N candles. ``marks`` uint8[N] for long and for short: bit k is the k-th of ``names``; of these 2
+    to the K ``scores`` and ``required`` float64 give what a candle has and needs."""
 
-    long: Mapping[str, Flags]
-    short: Mapping[str, Flags]
-    numbers: Mapping[str, Floats]
-    score_long: Floats
-    score_short: Floats
-    weak: Flags
+    names: tuple[str, ...]
+    marks: tuple[Marks, Marks]
+    scores: Floats
+    required: Floats
+    lines: Mapping[str, Callable[[], Floats]]
+
+    @cached_property
+    def long(self) -> Mapping[str, Flags]:
+        """What speaks for a break up, bool[N] by name."""
+        return {name: (self.marks[0] >> k & 1).astype(np.bool_) for k, name in enumerate(self.names)}
+
+    @cached_property
+    def short(self) -> Mapping[str, Flags]:
+        """What speaks for a break down, bool[N] by name."""
+        return {name: (self.marks[1] >> k & 1).astype(np.bool_) for k, name in enumerate(self.names)}
+
+    @cached_property
+    def numbers(self) -> Mapping[str, Floats]:
+        """The numbers behind them, float64[N] by name: rel_vol, val, vah, vwap, adx."""
+        return {name: line() for name, line in self.lines.items()}
+
+    @cached_property
+    def score_long(self) -> Floats:
+        """The score of a break up, float64[N]."""
+        return self.scores[self.marks[0]]
+
+    @cached_property
+    def score_short(self) -> Floats:
+        """The score of a break down, float64[N]."""
+        return self.scores[self.marks[1]]
+
+    @cached_property
+    def needed(self) -> Floats:
+        """The score that a break needs, float64[N]."""
+        return self.required[self.marks[0]]
 
 
-def factors_of(ground: Ground, config: Config) -> Factors:
-    """Return the enabled factors of every candle, and their scores."""
-    makers = {
-        "rel_volume": _rel_volume,
-        "price_action": _price_action,
-        "profile_proxy": _profile,
-        "vwap": _vwap,
-        "adx": _adx,
-    }
-    long, short, numbers = {}, {}, {}
-    size = ground.bars.ts.size
-    scores = np.zeros(size), np.zeros(size)
+def factors_of(ground: Ground, start: Ints, high: Floats, low: Floats, config: Config) -> Factors:
+    """Return the enabled factors of every candle. ``start``: the rows after the opening ranges; ``high``, ``low``:
+    those ranges."""
+    made: dict[str, Made] = {}
     for name in config.factors.enabled:
-        long[name], short[name], number = makers[name](ground, config)
-        numbers |= number
-        for score, flags in zip(scores, (long[name], short[name]), strict=True):
-            score += config.scoring.weights.of(name) * flags
-    weak = ~long["adx"] if "adx" in long else np.zeros(size, np.bool_)
-    return Factors(long, short, numbers, *scores, weak)
+        if name == "profile_proxy":
+            made[name] = _profile(ground, start, high, low, config)
+        elif name == "vwap":
+            made[name] = _vwap(ground, start, config)
+        else:
+            made[name] = {"rel_volume": _rel_volume, "price_action": _price_action, "adx": _adx}[name](ground, config)
+    names = tuple(made)
+    marks = [np.zeros(ground.bars.ts.size, np.uint8), np.zeros(ground.bars.ts.size, np.uint8)]
+    for k, (flags, _) in enumerate(made.values()):
+        marks[0] |= (flags & 1) << k
+        marks[1] |= (flags >> 1) << k
+    lines = {name: line for _, found in made.values() for name, line in found.items()}
+    return Factors(names, (marks[0], marks[1]), *_scores(names, config), lines)
 
 
-def _rel_volume(ground: Ground, config: Config) -> tuple[Flags, Flags, dict[str, Floats]]:
+def _scores(names: tuple[str, ...], config: Config) -> tuple[Floats, Floats]:
+    """Return (score, required) of every set of factors, float64 by their bits."""
+    scoring, sets = config.scoring, np.arange(1 << len(names))
+    scores = np.zeros(sets.size)
+    for k, name in enumerate(names):
+        scores += scoring.weights.of(name) * (sets >> k & 1)
+    weak = (sets >> names.index("adx") & 1) == 0 if "adx" in names else np.zeros(sets.size, np.bool_)
+    needed = np.where(weak, scoring.weak_trend_required, scoring.base_required).astype(np.float64)
+    return scores, needed if scoring.enabled else np.zeros(sets.size)
+
+
+def _both(flags: Flags) -> Marks:
+    return flags.view(np.uint8) * np.uint8(3)
+
+
+def _rel_volume(ground: Ground, config: Config) -> Made:
     from ...kernels.volumes import volume_ratio
 
-    ratio = volume_ratio(ground.bars.volume, config.factors.rel_volume.lookback)
-    spike = ratio >= config.factors.rel_volume.spike_mult
-    return spike, spike, {"rel_vol": ratio}
+    how = config.factors.rel_volume
+
+    def ratio() -> Floats:
+        return ground.once(("ratio", how.lookback), lambda: volume_ratio(ground.bars.volume, how.lookback))
+
+    return _both(ratio() >= how.spike_mult), {"rel_vol": ratio}
 
 
-def _price_action(ground: Ground, config: Config) -> tuple[Flags, Flags, dict[str, Floats]]:
-    how, bars = config.factors.price_action, ground.bars
-    high, low, close = (_before(each) for each in (bars.high, bars.low, bars.close))
-    up = down = np.zeros(bars.ts.size, np.bool_)
-    if how.enable_engulfing:
-        up = (bars.close > high) & (bars.open <= close)
-        down = (bars.close < low) & (bars.open >= close)
-    if how.enable_structure:
-        top, bottom = extremes_before(bars, how.pivot_len)
-        up = up | ((bars.high > top) & (bars.low > bottom))
-        down = down | ((bars.low < bottom) & (bars.high < top))
-    return up, down, {}
+def _price_action(ground: Ground, config: Config) -> Made:
+    from ...kernels.confluence import price_action
+
+    how = config.factors.price_action
+    asked = how.pivot_len, how.enable_engulfing, how.enable_structure
+    return ground.once(("action", *asked), lambda: price_action(ground.bars, *asked)), {}
 
 
-def _profile(ground: Ground, config: Config) -> tuple[Flags, Flags, dict[str, Floats]]:
-    how, close, s = config.factors.profile_proxy, ground.bars.close, ground.session
-    low, width = _before(ground.day_low)[s], _before(ground.day_high - ground.day_low)[s]
-    val, vah, mid = (low + share * width for share in (how.val_pct, how.vah_pct, 0.5))
-    known = np.arange(close.size) >= ground.start[s]  # the range itself is final
-    up = (close > vah) | (known & (ground.high[s] > vah) & (close > mid))
-    down = (close < val) | (known & (ground.low[s] < val) & (close < mid))
-    return up, down, {"val": val, "vah": vah}
+def _profile(ground: Ground, start: Ints, high: Floats, low: Floats, config: Config) -> Made:
+    from ...kernels.confluence import profile
+
+    how, first, last = config.factors.profile_proxy, ground.first, ground.last
+    bottom, top = (np.concatenate([[np.nan], each[:-1]]) for each in (ground.low, ground.high))
+    levels = tuple(column(bottom + share * (top - bottom)) for share in (how.val_pct, how.vah_pct, 0.5))
+    marks = profile(ground.bars.close, first, start, last, levels, (column(high), column(low)))
+    return marks, {
+        "val": lambda: np.repeat(levels[0], last - first),
+        "vah": lambda: np.repeat(levels[1], last - first),
+    }
 
 
-def _vwap(ground: Ground, config: Config) -> tuple[Flags, Flags, dict[str, Floats]]:
-    from ...kernels.volumes import session_vwap
+def _vwap(ground: Ground, start: Ints, config: Config) -> Made:
+    from ...kernels.confluence import session_line, sides_of
 
-    bars = ground.bars
-    starts = np.zeros(bars.ts.size, np.bool_)
-    rows = ground.first if config.factors.vwap.reset_mode == "session" else ground.start
-    starts[rows[rows < starts.size]] = True
-    line = session_vwap(column((bars.high + bars.low + bars.close) / 3), bars.volume, column(starts, np.bool_))
-    if config.factors.vwap.reset_mode == "or_end":
-        line = np.where(np.arange(line.size) >= ground.start[ground.session], line, np.nan)
-    return bars.close > line, bars.close < line, {"vwap": line}
+    bars, first = ground.bars, ground.first
+    if config.factors.vwap.reset_mode == "session":
+        line = ground.once(("vwap",), lambda: session_line(bars, first, first))
+    else:
+        line = session_line(bars, start, first)
+    return sides_of(bars.close, line), {"vwap": lambda: line}
 
 
-def _adx(ground: Ground, config: Config) -> tuple[Flags, Flags, dict[str, Floats]]:
+def _adx(ground: Ground, config: Config) -> Made:
     from ...kernels.trends import directional
 
-    bars = ground.bars
-    adx = directional(bars.high, bars.low, bars.close, config.factors.adx.period)[2]
-    strong = adx >= config.factors.adx.threshold
-    return strong, strong, {"adx": adx}
+    bars, how = ground.bars, config.factors.adx
 
+    def line() -> Floats:
+        return ground.once(("adx", how.period), lambda: directional(bars.high, bars.low, bars.close, how.period)[2])
 
-def extremes_before(bars: Candles, n: int) -> tuple[Floats, Floats]:
-    """Return the highest high and lowest low of the ``n`` candles before each; NaN where there are fewer."""
-    from ...kernels.averages import highest, lowest
-
-    return _before(highest(bars.high, n)), _before(lowest(bars.low, n))
-
-
-def swings(bars: Candles, n: int) -> tuple[Floats, Floats]:
-    """Return the last swing low and swing high known at the close of each candle, float64[N]; NaN before the first.
-
-    A swing low is lower than the ``n`` lows on both of its sides, so it is known ``n`` candles later.
-    """
-    top, bottom = extremes_before(bars, n)
-    return _last(bars.low, bottom, n), -_last(-bars.high, -top, n)
-
-
-def _last(low: Floats, before: Floats, n: int) -> Floats:
-    from ...kernels.averages import lowest
-
-    after = lowest(column(low), n)[n:]  # at the candle where it is known: the lowest of the n candles since
-    there = low[:-n]
-    found = np.full(low.size, np.nan)
-    found[n:] = np.where((there < before[:-n]) & (there < after), there, np.nan)
-    rows = np.maximum.accumulate(np.where(np.isnan(found), 0, np.arange(low.size)))
-    return found[rows]
-
-
-def _before(values: Floats) -> Floats:
-    """Return the value before each, NaN before the first."""
-    return np.concatenate([[np.nan], values[:-1]])
+    return _both(line() >= how.threshold), {"adx": line}

@@ -8,10 +8,11 @@ import numpy as np
 
 from ...io.errors import UsageError
 from ...kernels import arrays
-from ...kernels.arrays import Candles, Floats, Ints, candles, column
+from ...kernels.arrays import Candles, Floats, Ints, column
 from .calendar import Hours
 from .config import Config
-from .factors import Factors, Ground, factors_of, swings
+from .factors import Factors, factors_of
+from .ground import Ground, ground_of, known_before
 
 MINUTE = 60_000
 OK, NO_DATA, NO_BARS, INSUFFICIENT, TOO_NARROW, TOO_WIDE, SKIPPED = range(7)
@@ -53,53 +54,47 @@ def prepare(every: Candles, step: int, hours: Hours, config: Config, skip: np.nd
     """Return what a pass over the sessions of one symbol needs. ``every``: all its candles; ``step``: interval, ms.
 
     ``skip`` bool[S] names sessions that must not be traded. Raises UsageError where a cutoff lies before the open or a
-    range has no whole candle.
+    range has no whole candle, DataError where candles are not in order.
     """
-    bars, first, last = session_candles(every, hours)
-    ranges = ranges_of(bars, first, last, step, hours, config, skip)
-    session = np.repeat(np.arange(first.size), last - first)
-    day_high, day_low = _extremes(bars, first, last)
-    ground = Ground(bars, first, ranges.start, session, ranges.high, ranges.low, day_high, day_low)
-    factors = factors_of(ground, config)
+    return ready_on(ground_of(every, step, hours), config, skip)
+
+
+def ready_on(ground: Ground, config: Config, skip: np.ndarray | None = None) -> Ready:
+    """Return what ``prepare`` does. Many settings on one ``Ground`` share what does not differ between them."""
+    ranges = ranges_of(ground, config, skip)
+    factors = factors_of(ground, ranges.start, ranges.high, ranges.low, config)
     terms = arrays.Rules(), arrays.costs(config.backtest.fee_bps, config.backtest.slippage_bps)
     if not config.backtest.conservative_fills:
         terms = terms[0]._replace(intrabar=arrays.OHLC_PATH), terms[1]
-    known = known_of(bars, factors, config)
-    return Ready(
-        bars, hours, step, ranges, factors, _sessions(ranges, hours, config), known, plan_of(config, step), terms
-    )
+    sessions = _sessions(ranges, ground.hours, config)
+    known, plan = known_of(ground, factors, config), plan_of(config, ground.step)
+    return Ready(ground.bars, ground.hours, ground.step, ranges, factors, sessions, known, plan, terms)
 
 
-def session_candles(every: Candles, hours: Hours) -> tuple[Candles, Ints, Ints]:
-    """Return the candles that open within a session, and the half-open rows of each session, int64[S]."""
-    begin, end = np.searchsorted(every.ts, hours.open), np.searchsorted(every.ts, hours.close)
-    counts = end - begin
-    last = np.cumsum(counts)
-    rows = np.arange(last[-1]) + np.repeat(begin - (last - counts), counts)
-    return candles(*(part[rows] for part in every)), last - counts, last
-
-
-def ranges_of(
-    bars: Candles, first: Ints, last: Ints, step: int, hours: Hours, config: Config, skip: np.ndarray | None
-) -> Ranges:
+def ranges_of(ground: Ground, config: Config, skip: np.ndarray | None = None) -> Ranges:
     """Return the opening range of every session, and whether it may be traded."""
-    how = config.orb
-    norm = norm_vol(bars, first, last, step, hours, config)
+    how, first, last = config.orb, ground.first, ground.last
+    norm = norm_vol(ground, config)
     minutes = np.full(first.size, how.base_minutes)
     if how.adaptive:
         minutes[norm < how.low_norm_vol] = how.short_or_minutes
         minutes[norm > how.high_norm_vol] = how.long_or_minutes
-    start = np.searchsorted(bars.ts, hours.open + minutes * MINUTE)
-    start = np.clip(start, first, last)
-    high, low = _extremes(bars, first, start)
-    unit = (
-        _daily(bars, first, last, how.atr_period) if how.validity_atr == "daily" else _own(bars, first, start, config)
-    )
-    if how.validity_atr == "range":
-        unit = unit * np.sqrt(minutes * MINUTE / step)
+    if int(minutes.min(initial=60)) * MINUTE < ground.step:
+        raise UsageError(
+            f"an opening range of {minutes.min()} minutes has no whole candle of {ground.step / MINUTE:g} minutes; "
+            "choose a shorter interval or a longer range"
+        )
+    start = np.searchsorted(ground.bars.ts, ground.hours.open + minutes * MINUTE)
+    start = column(np.clip(start, first, last), np.int64)
+    high, low = ground.extremes(start)
+    if how.validity_atr == "daily":
+        unit = known_before(_daily(ground, how.atr_period))
+    else:
+        unit = _own(ground, start, how.atr_period) * np.sqrt(minutes * MINUTE / ground.step)
     verdict = np.full(first.size, OK)
-    if how.enable_validity_filter:
+    if how.enable_validity_filter or config.buffers.use_atr or config.trade.stop_mode == "atr_capped":
         verdict[np.isnan(unit)] = INSUFFICIENT
+    if how.enable_validity_filter:
         verdict[high - low < how.min_atr_mult * unit] = TOO_NARROW
         verdict[high - low > how.max_atr_mult * unit] = TOO_WIDE
     if skip is not None:
@@ -109,27 +104,21 @@ def ranges_of(
     return Ranges(minutes, first, start, last, high, low, unit, norm, verdict)
 
 
-def norm_vol(bars: Candles, first: Ints, last: Ints, step: int, hours: Hours, config: Config) -> Floats:
+def norm_vol(ground: Ground, config: Config) -> Floats:
     """Return the volatility within sessions against that of days, known before each session, float64[S]."""
-    length = timeframe(config.orb.intraday_atr_timeframe)
-    some = last > first
-    group = np.repeat(np.arange(first.size), last - first) * (1 << 32) + _within(bars, first, last, hours) // length
-    begin = np.flatnonzero(np.diff(group, prepend=-1))
-    coarse = candles(
-        bars.ts[begin],
-        bars.open[begin],
-        np.maximum.reduceat(bars.high, begin),
-        np.minimum.reduceat(bars.low, begin),
-        bars.close[np.append(begin[1:], bars.ts.size) - 1],
-    )
-    starts = np.searchsorted(begin, first[some])
-    inside = _atr(coarse, starts, config.orb.atr_period)
-    ends = np.append(starts[1:], begin.size) - 1
-    within, daily = np.full(first.size, np.nan), _daily(bars, first, last, config.orb.atr_period, itself=True)
-    within[some] = inside[ends]
-    if config.orb.norm_vol == "scaled":
+    from ...kernels.confluence import coarse_atr
+
+    how, hours = config.orb, ground.hours
+    length = timeframe(how.intraday_atr_timeframe)
+
+    def inside() -> Floats:
+        opens = column(hours.open, np.int64)
+        return coarse_atr(ground.bars, ground.first, ground.last, opens, (length, how.atr_period))
+
+    within = ground.once(("coarse", length, how.atr_period), inside)
+    if how.norm_vol == "scaled":
         within = within * np.sqrt((hours.close - hours.open) / length)
-    return _known_before(within / daily)
+    return known_before(within / _daily(ground, how.atr_period))
 
 
 def timeframe(name: str) -> int:
@@ -141,72 +130,41 @@ def timeframe(name: str) -> int:
     raise UsageError(f"orb.intraday_atr_timeframe is '{name}'; it must be a length such as 5min, at most 240min")
 
 
-def _daily(bars: Candles, first: Ints, last: Ints, n: int, itself: bool = False) -> Floats:
-    """Return Wilder's ATR of whole sessions, float64[S], known before each; or with ``itself`` at its end."""
+def _daily(ground: Ground, n: int) -> Floats:
+    """Return Wilder's ATR of whole sessions at the end of each, float64[S]; NaN where it has no candle."""
     from ...kernels.ranges import atr
 
-    some = last > first
-    high, low = _extremes(bars, first, last)
-    out = np.full(first.size, np.nan)
+    some = ground.some
+    out = np.full(some.size, np.nan)
     if some.any():
-        out[some] = atr(column(high[some]), column(low[some]), column(bars.close[last[some] - 1]), n)
-    return out if itself else _known_before(out)
-
-
-def _own(bars: Candles, first: Ints, start: Ints, config: Config) -> Floats:
-    """Return the ATR of single candles at the close of the last of each range, float64[S]; NaN without a range."""
-    found = _atr(bars, first[start > first], config.orb.atr_period)
-    out = np.full(first.size, np.nan)
-    out[start > first] = found[start[start > first] - 1]
+        out[some] = atr(column(ground.high[some]), column(ground.low[some]), column(ground.close[some]), n)
     return out
 
 
-def _atr(bars: Candles, starts: Ints, n: int) -> Floats:
-    """Return Wilder's ATR of candles, float64[N]; of a session's first (``starts``) the true range is high - low."""
-    from ...kernels.averages import rma
+def _own(ground: Ground, start: Ints, n: int) -> Floats:
+    """Return the ATR of single candles at the close of the last of each range, float64[S]; NaN without a range."""
+    from ...kernels.confluence import session_atr
 
-    before = np.concatenate([[np.nan], bars.close[:-1]])
-    before[starts] = np.nan
-    return rma(column(np.fmax(bars.high, before) - np.fmin(bars.low, before)), n)
-
-
-def _known_before(values: Floats) -> Floats:
-    """Return the last value of an earlier session that is not NaN, float64[S]."""
-    rows = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(values.size)))
-    rows = np.concatenate([[-1], rows[:-1]])
-    return np.where(rows < 0, np.nan, values[rows])
+    line = ground.once(("atr", n), lambda: session_atr(ground.bars, ground.first, n))
+    some = start > ground.first
+    out = np.full(start.size, np.nan)
+    out[some] = line[start[some] - 1]
+    return out
 
 
-def _extremes(bars: Candles, first: Ints, last: Ints) -> tuple[Floats, Floats]:
-    """Return the highest high and lowest low of the rows of each session, float64[S]; NaN where it has none."""
-    high, low = np.full(first.size, np.nan), np.full(first.size, np.nan)
-    some = last > first
-    if some.any():
-        edges = np.stack([first[some], last[some]], axis=1).ravel()
-        edges = edges[:-1] if edges[-1] == bars.ts.size else edges
-        high[some] = np.maximum.reduceat(bars.high, edges)[::2]
-        low[some] = np.minimum.reduceat(bars.low, edges)[::2]
-    return high, low
-
-
-def _within(bars: Candles, first: Ints, last: Ints, hours: Hours) -> Ints:
-    return bars.ts - np.repeat(hours.open, last - first)
-
-
-def known_of(bars: Candles, factors: Factors, config: Config) -> Any:
+def known_of(ground: Ground, factors: Factors, config: Config) -> Any:
     """Return what is known at the close of every candle (``Known``)."""
+    from ...kernels.confluence import looked_up, swings
     from ...kernels.session import Known
 
-    scoring = config.scoring
-    required = np.where(factors.weak, scoring.weak_trend_required, scoring.base_required)
-    passes = [
-        score >= required if scoring.enabled else np.ones(score.size, np.bool_)
-        for score in (factors.score_long, factors.score_short)
-    ]
-    lows = highs = np.full(bars.ts.size, np.nan)
+    enough = factors.scores >= factors.required
+    passes = (column(looked_up(enough, marks), np.bool_) for marks in factors.marks)
+    n, bars = config.factors.price_action.pivot_len, ground.bars
     if config.trade.stop_mode == "swing":
-        lows, highs = swings(bars, config.factors.price_action.pivot_len)
-    return Known(column(passes[0], np.bool_), column(passes[1], np.bool_), column(lows), column(highs))
+        lows, highs = ground.once(("swings", n), lambda: swings(bars.high, bars.low, n))
+    else:
+        lows = highs = ground.once(("no swings",), lambda: np.full(bars.ts.size, np.nan))
+    return Known(*passes, column(lows), column(highs))
 
 
 def _sessions(ranges: Ranges, hours: Hours, config: Config) -> Any:
@@ -225,7 +183,9 @@ def _sessions(ranges: Ranges, hours: Hours, config: Config) -> Any:
                 f"{hours.days[early[0]]} ({hours.place})"
             )
     before = config.governance.flatten_minutes_before
-    flatten = hours.close - before * MINUTE if before else np.full(ranges.high.size, arrays.NEVER)
+    flatten = np.full(ranges.high.size, arrays.NEVER)
+    if before and config.governance.flatten_at_session_end:
+        flatten = hours.close - before * MINUTE
     return Sessions(
         start=column(ranges.start, np.int64),
         last=column(ranges.last, np.int64),
@@ -234,10 +194,11 @@ def _sessions(ranges: Ranges, hours: Hours, config: Config) -> Any:
         upper=column(ranges.high + buffer),
         lower=column(ranges.low - buffer),
         unit=column(ranges.unit),
-        open=column((ranges.verdict == OK) & ~np.isnan(buffer), np.bool_),
+        open=column(ranges.verdict == OK, np.bool_),
         end=column(hours.close, np.int64),
         cutoff=column(np.minimum(cutoff, flatten), np.int64),
         flatten=column(flatten, np.int64),
+        second=column(hours.open + (ranges.minutes + config.governance.second_chance_minutes) * MINUTE, np.int64),
     )
 
 
@@ -255,7 +216,6 @@ def plan_of(config: Config, step: int) -> Any:
         step=step,
         sides={"both": 0, "long": 1, "short": -1}[trade.sides],
         both_long=trade.both_sides == "long",
-        second_chance=governance.second_chance_minutes * MINUTE,
         max_signals=governance.max_signals_per_day,
         lockout=governance.lockout_after_losses,
         max_loss_r=np.inf if governance.max_daily_loss_r is None else float(governance.max_daily_loss_r),

@@ -51,6 +51,7 @@ def test_a_command_prints_its_tables(runs, words):
     assert f"Callers of run {run_id}\n" in re.sub(" +\n", "\n", done.out)
     assert ("Time to" in done.out) == ("--times" in words)
     assert ("Best fixed exits" in done.out) == ("--policies" in words)
+    assert ("more than luck?" in done.out) == ("few      fewer than 20 days" in done.out) == ("--policies" in words)
     assert ("and 6 more; --top, --json\n" in done.out) == ("--top" in words)
 
 
@@ -88,6 +89,9 @@ def test_json_is_one_document_with_every_caller(runs, words):
                 assert row[f"hit_{found['multiple']}_km"] == rows[name]["chances"][-1]["chance"]
                 assert row[f"calls_died_{found['multiple']}"] == rows[name]["died"]
     if "policies" in found:
+        pairs = zip(found["policies"]["rows"], found["policies"]["guards"], strict=True)
+        assert all(row["caller_name"] == guard["caller_name"] for row, guard in pairs)
+        assert {"too few days to tell"} == {guard["word"] for guard in found["policies"]["guards"]}
         assert found["policies"]["whole"]["avg_return_bps"] <= found["policies"]["best_bps"] or "--min-calls" in words
 
 

@@ -255,6 +255,20 @@ def test_the_statistic_and_its_p_value(found, trades, luck, trial):
     assert naive_p(luck.highs.tolist(), found.chance.statistic) == p_of(found.chance.statistic, -1, luck)
 
 
+def test_a_trial_that_was_not_blind_is_no_less_likely_luck_than_the_best_that_was(luck):
+    """The blind ones are those below the trial that ranks first: it and all above it are held by the best of them."""
+    blind = int(luck.ranked[0])
+    known = dict(zip(luck.ranked.tolist(), luck.p.tolist(), strict=True))
+    floor = min(p for trial, p in known.items() if trial < blind)
+    late = dataclasses.replace(luck, blind=blind)
+
+    assert floor > known[blind]
+    assert {trial: p if trial < blind else max(p, floor) for trial, p in known.items()} == {
+        trial: p_of(0.0, trial, late) for trial in known
+    }
+    assert max(floor, naive_p(luck.highs.tolist(), 9.0)) == p_of(9.0, TRIALS + 5, late)
+
+
 @pytest.mark.parametrize("count", [19, 99, 200, 1000])
 def test_a_mean_above_the_line_of_luck_is_one_with_a_p_value_of_5_percent(there, luck, count):
     highs = np.sort(np.random.default_rng(count).normal(size=count))

@@ -124,3 +124,21 @@ def test_few_rows_stand_for_all():
     assert (2000, 0) == (found.size, found[0])
     assert found[-1] < 10**9
     assert math.isclose(10**9 / 2000, found[1])
+
+
+@pytest.mark.parametrize(
+    ("objective", "score"),
+    [
+        ("plateau_bps", lambda row: row["plateau_bps"]),
+        ("mean_worst_bps", lambda row: row["mean_worst_bps"]),
+        ("expectancy_r", lambda row: row["avg_return_bps"] / 10_000 / (1 - row["sl"])),
+    ],
+)
+def test_a_search_is_ranked_by_what_it_was_asked(market, tmp_path, objective, score):
+    done = run(*SWEEP, *market.flags, "--runs", tmp_path, "--objective", objective, "--where", "trades_count>=2")
+    best = read_artifact(find_run(tmp_path, "latest").path, "frontier").to_pylist()[:100]
+
+    assert (0, "") == (done.code, done.err)
+    assert [score(row) for row in best] == pytest.approx([row["objective_score"] for row in best], rel=1e-9)
+    assert sorted((row["objective_score"] for row in best), reverse=True) == [row["objective_score"] for row in best]
+    assert best[0]["trial_id"] == guards(tmp_path)["winner"]["trial_id"]

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from highwater.engine.futures import FUTURES
 from highwater.engine.lookahead import KNOWN_MS, first_leak
+from highwater.io.resample import resample
 from highwater.kernels.arrays import ENTRY, INTRABAR, NEVER, OK, REASONS, Alerts, Policies, Rules, column, costs
-from highwater.kernels.bounds import NOTE, bracket
+from highwater.kernels.bounds import NOTE, bracket, bracket_all
+from highwater.kernels.days import by_day_tables, returns_bars
 from highwater.kernels.entries import enter_all, entry_rule
 from highwater.kernels.exits import simulate_all
 from highwater.kernels.jit import threads
@@ -138,13 +140,16 @@ def test_bounds():
     def signal(bars, later=0):
         numbers, windows = entered(bars)
         known, rows = [], []
+        policies = [policy_of(SINGLE, t) for t in range(SINGLE.sl.size)]
+        every = [bracket_all(bars, windows, STEP, policy, Rules(), PAID) for policy in policies]
         for t in range(SINGLE.sl.size):
             for a in range(numbers.size):
                 window, policy = window_of(bars, windows, a), policy_of(SINGLE, t)
                 found = bracket(window, entry_of(windows, a, STEP), policy, Rules(), np.empty(0, NOTE), no_blocks())
                 ended = found.bar < window.ts.size
                 known.append(window.ts[found.bar] + STEP if ended else windows.end[a])
-                rows.append((t, numbers[a], found.worst, found.best, found.n_ambiguous, found.first_ambiguous))
+                paid = every[t][a]["worst"], every[t][a]["best"]
+                rows.append((t, numbers[a], found.worst, found.best, found.n_ambiguous, found.first_ambiguous, *paid))
         return events(np.array(known) + later, bound=np.array(rows))
 
     assert first_leak(signal, BARS, cuts=12) is None
@@ -208,12 +213,40 @@ def test_exits_of_the_tables():
     assert first_leak(table_exits(-STEP), BARS, futures=CLEAN) is not None
 
 
-@pytest.mark.parametrize("engine", ["bars", "tables"])
+def test_records_of_a_path():
+    def signal(bars, later=0):
+        numbers, windows = entered(bars)
+        index, known, rows = index_all(bars, windows), [], []
+        for kind, (at, records) in enumerate(zip(index[::2], index[1::2], strict=True)):
+            owner = np.repeat(np.arange(numbers.size), np.diff(at))
+            known.append(bars.ts[windows.first[owner] + records["bar"]] + STEP + later)
+            prices = [records[name] for name in records.dtype.names[1:]] + [np.zeros(owner.size)] * 2
+            rows.append(np.column_stack([np.full(owner.size, kind), numbers[owner], *prices[:4]]))
+        return events(np.concatenate(known), record=np.concatenate(rows))
+
+    assert len(signal(BARS)[KNOWN_MS]) > 300
+    assert first_leak(signal, BARS, futures=CLEAN) is None
+    assert first_leak(lambda bars: signal(bars, -STEP), BARS, futures=CLEAN) is not None
+
+
+def test_coarser_candles():
+    def signal(bars, later=0):
+        found, _ = resample(bars, column([0, bars.ts.size], np.int64), 5 * STEP)
+        values = {name: getattr(found, name) for name in ("open", "high", "low", "close", "volume")}
+        return events(found.ts + 5 * STEP + later, **values)
+
+    assert first_leak(signal, BARS, futures=CLEAN) is None
+    assert first_leak(lambda bars: signal(bars, -STEP), BARS, futures=CLEAN) is not None
+
+
+@pytest.mark.parametrize("engine", ["bars", "tables", "leaps"])
 def test_searches(engine):
     def signal(bars, later=0):
         numbers, windows = entered(bars)
         if engine == "bars":
             returns = search_all(bars, windows, STEP, SINGLE, Rules(), PAID)[0].T
+        elif engine == "leaps":
+            returns = returns_bars(bars, windows, STEP, SINGLE, Rules(), PAID).T
         else:
             returns = returns_tables(bars, windows, STEP, SINGLE, Rules(), PAID)
         known = [
@@ -228,19 +261,22 @@ def test_searches(engine):
     assert first_leak(lambda bars: signal(bars, -STEP), BARS, futures=CLEAN, cuts=32) is not None
 
 
-@pytest.mark.parametrize("engine", ["tables", "surface"])
+@pytest.mark.parametrize("engine", ["tables", "days", "surface", "medians"])
 def test_sums_over_alerts_are_known_when_the_last_window_ends(engine):
     def signal(bars, later=0):
         numbers, windows = entered(bars)
         early = picked(windows, np.flatnonzero(numbers < 20))
         if engine == "tables":
             found = tally_tables(bars, early, STEP, SINGLE, Rules(), PAID)
+        elif engine == "days":
+            days = column((early.ts - BARS.ts[0]) // (40 * STEP), np.int64)
+            found = by_day_tables(bars, early, STEP, days, 13, SINGLE, Rules(), PAID)
         else:
             none = policies_of([{}])
             moving = Policies(none.sl, column(np.empty((1, 0))), column(np.empty((1, 0)), np.int64), *none[3:])
             levels = column([0.95, 0.8, 0.5]), column([1.05, 1.25, 2.0])
             limits = column([20 * STEP, NEVER], np.int64)
-            found = surface_all(bars, early, STEP, *levels, moving, limits, Rules(), PAID)
+            found = surface_all(bars, early, STEP, *levels, moving, limits, Rules(), PAID, engine == "medians")
         last = early.end.max(initial=0) + later if early.end.size else NEVER
         return events([last], sums=found.reshape(1, -1))
 

@@ -39,10 +39,10 @@ def cut(policies, first, count):
     return Policies(*(np.ascontiguousarray(part[first : first + count]) for part in policies))
 
 
-def luck_of(ready, policies, engine="tables", memory=MEMORY, threads=2):
+def luck_of(ready, policies, engine="tables", memory=MEMORY, threads=2, blind=None):
     there = ground(ready, engine, memory, threads)
     few = cut(policies, 0, FEW)
-    return luck.luck_of(there, policies.sl.size, lambda first, count: cut(policies, first, count), few)
+    return luck.luck_of(there, policies.sl.size, lambda first, count: cut(policies, first, count), few, blind=blind)
 
 
 def bits(found):
@@ -82,6 +82,27 @@ def test_trials_that_fall_out_of_the_ranked_still_count(ready, policies, expecte
     of_the_ranked = {"ranked": expected.ranked[:ranked], "p": expected.p[:ranked]}
 
     assert bits(dataclasses.replace(expected, **of_the_ranked)) == bits(found)
+
+
+@pytest.mark.parametrize("blind", [FEW, 64, 101, TRIALS])
+@pytest.mark.parametrize("chunk", [32, 4096])
+def test_halves_folds_and_the_spread_are_of_the_blind_alone(ready, policies, expected, monkeypatch, blind, chunk):
+    monkeypatch.setattr(luck, "CHUNK", chunk)
+    found, alone = luck_of(ready, policies, memory=16 * 35 * 70, blind=blind), luck_of(ready, cut(policies, 0, blind))
+    of_the_blind = {name: getattr(alone, name) for name in ("halving", "folds", "sharpe_variance", "blind")}
+
+    assert bits(dataclasses.replace(expected, **of_the_blind)) == bits(found)
+    before = [p for trial, p in zip(found.ranked.tolist(), found.p.tolist(), strict=True) if trial < blind]
+    assert before[0] == found.p_blind == min(before)
+    assert 1.0 == dataclasses.replace(found, blind=0).p_blind
+
+
+def test_different_policies_are_counted(ready, policies, expected, monkeypatch):
+    monkeypatch.setattr(luck, "PIECE", 17)
+    different = {tuple(np.concatenate([np.ravel(part[i]) for part in policies])) for i in range(TRIALS)}
+
+    assert len(different) == expected.distinct
+    assert len(different) == luck.distinct_of(TRIALS, lambda first, count: cut(policies, first, count))
 
 
 def naive_omega(row, length):

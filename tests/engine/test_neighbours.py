@@ -1,9 +1,14 @@
+import math
+
 import day_market
 import numpy as np
 import pytest
-from highwater.engine.neighbours import around
+from highwater.engine import neighbours
+from highwater.engine.frontier import Frontier
+from highwater.engine.neighbours import FEW, around, settle
 from highwater.engine.policy import to_arrays
-from highwater.engine.space import GRID, Space, draw, policy_at, rungs_of
+from highwater.engine.space import GRID, Space, draw, policy_at, rungs_of, to_policies
+from highwater.engine.sweep import Plan, constraint, search
 from highwater.engine.tallies import ground, returns
 from highwater.engine.values import Range
 
@@ -63,3 +68,76 @@ def test_no_neighbour_leaves_the_range(ready):
     assert (low <= high).all()
     for name, values in ends.items():
         assert [space.ranges[name].low, space.ranges[name].high] == values.tolist()
+
+
+def ranked(there, objective, stake=0.01, where=()):
+    """Return the ranking of 150 trials, and by trial what plain loops make of each: mean, plateau and growth."""
+    limits = tuple(map(constraint, where))
+    work = Plan(SPACES["levels"], 150, 7, objective, limits, there.fits.size, 150, 10**8, "tables", stake=stake)
+    best = Frontier(work)
+    for _, columns, _ in search(there, work, lambda done: None):
+        best.add(columns)
+    before = best.rows["trial_id"].astype(int).tolist()
+    settle(there, best)
+    ret_q = returns(there, to_policies(work.space, draw(work.space, 7, 0, 150))).tolist()
+    low, _ = around(there, work.space, draw(work.space, 7, 0, 150))
+    plain = []
+    for row, sum_q in zip(ret_q, low.tolist(), strict=True):
+        grown = [1 + stake * q / 1e6 for q in row]
+        growth = sum(map(math.log, grown)) / len(row) * 1e4 if min(grown) > 0 else -math.inf
+        plain.append((sum(row) / len(row) / 100, sum_q / len(row) / 100, growth))
+    return best, before, plain
+
+
+OBJECTIVES = {
+    "plateau_bps": lambda mean, plateau, growth: plateau,
+    "log_growth_bps": lambda mean, plateau, growth: growth,
+    "plateau_bps + 3 * log_growth_bps - avg_return_bps / 2": lambda m, plateau, growth: plateau + 3 * growth - m / 2,
+}
+
+
+@pytest.mark.parametrize("stake", [0.01, 0.5])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_hundred_best_by_their_mean_are_ranked_by_what_only_they_are_given(ready, objective, stake):
+    best, before, plain = ranked(ground(ready, "tables", 10**8, None), objective, stake)
+    means = sorted(range(150), key=lambda trial: (-plain[trial][0], trial))
+    scores = {trial: OBJECTIVES[objective](*plain[trial]) for trial in means[:FEW]}
+
+    assert means == before
+    assert sorted(means[:FEW]) == sorted(best.rows["trial_id"].tolist())
+    assert [scores[trial] for trial in best.rows["trial_id"].tolist()] == pytest.approx(
+        best.rows["objective_score"].tolist(), rel=1e-9
+    )
+    assert sorted(best.rows["objective_score"], reverse=True) == best.rows["objective_score"].tolist()
+    assert before[:FEW] != best.rows["trial_id"].tolist()
+
+
+def test_an_objective_that_is_known_of_all_is_left_as_it_is(ready):
+    best, before, _ = ranked(ground(ready, "tables", 10**8, None), "mean_worst_bps - stop_out_rate")
+
+    assert before == best.rows["trial_id"].tolist()
+    assert 150 == len(before)
+
+
+def test_what_loses_all_has_no_growth_and_ranks_last(ready):
+    """Of an equity that stakes all of itself on each alert, one total loss leaves nothing."""
+    there = ground(ready, "tables", 10**8, None)
+    work = Plan(SPACES["levels"], 3, 7, "log_growth_bps", (), there.fits.size, 3, 10**8, "tables", stake=1.0)
+    best = Frontier(work)
+    for _, columns, _ in search(there, work, lambda done: None):
+        best.add(columns)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "returns", lambda *_: np.array([[10**6, 0], [5 * 10**6, -(10**6)], [-5, -5]]))
+        order = best.rows["trial_id"].tolist()
+        settle(there, best)
+
+    assert [order[0], order[2], order[1]] == best.rows["trial_id"].tolist()
+    assert -np.inf == best.rows["objective_score"][2]
+
+
+def test_constraints_come_first_again(ready):
+    best, _, _ = ranked(ground(ready, "tables", 10**8, None), "plateau_bps", where=["win_rate>=0.56"])
+    meets = best.rows["meets"].tolist()
+
+    assert sorted(meets, reverse=True) == meets
+    assert {0.0, 1.0} == set(meets)

@@ -51,6 +51,7 @@ COMMANDS = {
         "--medians",
     ],
     "rungs": ["sweep", "--trials", "40", "--ladder", "1.1:2@50%,2:4@30%", "--time-stop", "1h:9h", "--seed", "9" * 18],
+    "refined": ["sweep", "--trials", "60", "--refine", "40", "--trail", "0.05:0.4", "--where", "win_rate>=0.3"],
     "many trades": ["sweep", "--trials", "40", "--trail", "0.05:0.4", "--trades", "3", "--medians", "all"],
 }
 
