@@ -145,6 +145,20 @@ CALLERS = pa.schema(
     ]
 )
 
+# One row a symbol and exchange day: its opening range, and how complete its candles are (SESSIONS sections 2 and 7).
+SESSIONS = pa.schema(
+    [
+        *_fields(TEXT, "run_id! symbol! day!"),
+        *_fields(INT, "open_ms! close_ms! or_minutes! or_end_ms!"),
+        *_fields(FLOAT, "or_high or_low or_width upper lower unit norm_vol"),
+        *_fields(TEXT, "or_verdict!"),
+        *_fields(INT, "expected! present!"),
+        *_fields(FLOAT, "coverage!"),
+        *_fields(INT, "or_expected! or_present! first_missing_ms max_gap_ms! zero_volume!"),
+        *_fields(TEXT, "verdict! reasons!"),
+    ]
+)
+
 # ``timestamp`` is ISO 8601 in UTC, ``details`` a JSON text.
 ERRORS = pa.schema(_fields(TEXT, "run_id! timestamp! level! phase! call_id message! details"))
 

@@ -59,17 +59,21 @@ def coarse_atr(bars, first, last, opens, length_n):
 
 @compiled
 def price_action(bars, n, engulfing, structure):
-    """Return uint8[N] of LONG and SHORT: an engulfing candle, or one beyond the ``n`` before on both ends."""
+    """Return uint8[N] of LONG and SHORT: an engulfing candle, or one whose high is above all ``n`` before and whose low
+    is above the lowest of theirs (SHORT: the mirror)."""
     o, h, l, c = bars.open, bars.high, bars.low, bars.close
     out = np.zeros(c.size, np.uint8)
     if structure and n < c.size:
-        high, low, marks = h[n:], l[n:], out[n:]
-        marks[:] = LONG | SHORT
+        high, low, every = h[n:], l[n:], out[n:]
+        every[:] = LONG | SHORT
+        some = np.zeros(every.size, np.uint8)
         for k in range(n):  # views, since an index that might be negative is not compared four at a time
             high_k, low_k = h[k : k + high.size], l[k : k + high.size]
-            for i in range(marks.size):
-                up, down = (high[i] > high_k[i]) & (low[i] > low_k[i]), (low[i] < low_k[i]) & (high[i] < high_k[i])
-                marks[i] &= LONG * up + SHORT * down
+            for i in range(every.size):
+                every[i] &= LONG * (high[i] > high_k[i]) + SHORT * (low[i] < low_k[i])
+                some[i] |= LONG * (low[i] > low_k[i]) + SHORT * (high[i] < high_k[i])
+        for i in range(every.size):
+            every[i] &= some[i]
     if engulfing:
         for i in range(1, c.size):
             up, down = (c[i] > h[i - 1]) & (o[i] <= c[i - 1]), (c[i] < l[i - 1]) & (o[i] >= c[i - 1])

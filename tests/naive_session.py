@@ -104,7 +104,10 @@ def traded(bars, session, i, side, swing, plan):
         return None
     flatten = plan["flatten"]
     entry = {"price": price, "entry_ts": ts, "fresh": True, "first": 0, "flags": set(), "interval_ms": plan["step"]}
-    entry |= {"end": session["close_ms"] if flatten else math.inf, "coverage_end": session["close_ms"] if flatten else 0}
+    entry |= {
+        "end": session["close_ms"] if flatten else math.inf,
+        "coverage_end": session["close_ms"] if flatten else 0,
+    }
     window = bars[i : session["last"] if flatten else len(bars)]
     entry["last"] = len(window)
     base = broken if plan["from_range"] else price

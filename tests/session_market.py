@@ -51,9 +51,19 @@ def random_session(rng, bars, first, begin, count, held, tick, plan):
         start += 1
     found = {"start": start, "last": len(bars), "close_ms": begin + count * STEP, "ok": start > first}
     found["ok"] = found["ok"] and rng.random() < 0.95
-    high, low = (max(bar[2] for bar in bars[first:start]), min(bar[3] for bar in bars[first:start])) if start > first else (0.0, 0.0)
+    high, low = (
+        (max(bar[2] for bar in bars[first:start]), min(bar[3] for bar in bars[first:start]))
+        if start > first
+        else (0.0, 0.0)
+    )
     buffer = rng.choice([0.0, 0.0, tick, 0.3 * tick])
-    found |= {"high": high, "low": low, "upper": high + buffer, "lower": low - buffer, "unit": rng.choice([1, 2, 5]) * tick}
+    found |= {
+        "high": high,
+        "low": low,
+        "upper": high + buffer,
+        "lower": low - buffer,
+        "unit": rng.choice([1, 2, 5]) * tick,
+    }
     moment = begin + rng.randint(0, count) * STEP
     found["flatten_ms"] = rng.choice([None, None, moment + rng.choice([0, 0, STEP // 2])])
     cutoffs = [rng.choice([None, None, None, begin + rng.randint(0, count) * STEP]), found["flatten_ms"]]
@@ -120,7 +130,11 @@ def structs(bars, sessions, passes, swings, plan):
 def passed(market, room=(400, 900)):
     """Return (trades, fills, events) of the kernel, as the oracle's dicts and tuples would be compared."""
     given = structs(*market)
-    out = np.zeros(room[0], SESSION_TRADE), np.zeros((room[0], len(market[4]["bps"]) + 1), FILL), np.zeros(room[1], EVENT)
+    out = (
+        np.zeros(room[0], SESSION_TRADE),
+        np.zeros((room[0], len(market[4]["bps"]) + 1), FILL),
+        np.zeros(room[1], EVENT),
+    )
     n, m = trade_sessions(*given, out)
     return out[0][:n], out[1][:n], out[2][:m]
 

@@ -1,5 +1,6 @@
 """When a symbol is traded: its sessions by the exchange's calendar, or by fixed local times."""
 
+import warnings
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -67,7 +68,9 @@ def _calendar(name: str):
             "exchange calendars are missing: pip install 'highwater[session]', or set session_start and session_end"
         ) from None
     try:
-        return exchange_calendars.get_calendar(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of pandas 3.1 at exchange_calendars 4.13
+            return exchange_calendars.get_calendar(name)
     except exchange_calendars.errors.InvalidCalendarName:
         names = exchange_calendars.get_calendar_names()
         raise UsageError(

@@ -16,13 +16,15 @@ NotNegative = Annotated[float, Field(ge=0)]
 Factor = Literal["rel_volume", "price_action", "profile_proxy", "vwap", "adx"]
 
 
-def _clock(value: Any) -> Any:
-    if isinstance(value, str):
-        hours, _, minutes = value.partition(":")
-        if hours.isdigit() and minutes.isdigit() and len(minutes) == 2 and int(hours) < 24 and int(minutes) < 60:
-            return time(int(hours), int(minutes))
-        raise ValueError("must be a local time such as 13:30")
-    return value
+def _clock(value: Any) -> time:
+    if isinstance(value, time):
+        return value
+    if type(value) is int and 0 <= value < 24 * 60:  # what YAML 1.1 makes of 13:30 without quotes
+        return time(value // 60, value % 60)
+    hours, _, minutes = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if hours.isdigit() and minutes.isdigit() and len(minutes) == 2 and int(hours) < 24 and int(minutes) < 60:
+        return time(int(hours), int(minutes))
+    raise ValueError(f"is {value!r}; it must be a local time such as 13:30")
 
 
 def _zone(name: str) -> str:
@@ -32,6 +34,7 @@ def _zone(name: str) -> str:
 
 
 Clock = Annotated[time, BeforeValidator(_clock)]
+Symbol = Annotated[str, Field(min_length=1), AfterValidator(str.upper)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 
@@ -48,8 +51,8 @@ def _ascend(settings: _Settings, low: str, high: str) -> None:
 class Instrument(_Settings):
     """One symbol: when it is traded, and the units of its price. Without times, the exchange's calendar decides."""
 
-    symbol: Annotated[str, Field(min_length=1)]
-    proxy_symbol: str | None = None
+    symbol: Symbol
+    proxy_symbol: Symbol | None = None
     data_source: Literal["yahoo", "binance", "synthetic", "file"] | None = None
     session_mode: Literal["rth", "eth", "full"] = "rth"
     calendar: str = "XNYS"

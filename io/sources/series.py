@@ -17,6 +17,7 @@ from .sessions import Walk
 
 CACHE_VERSION = 1
 FILE, YAHOO, BINANCE, SYNTHETIC = "file", "yahoo", "binance", "synthetic"
+_AS_FOUND, _WALK = CandleOptions(), Walk()
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,13 @@ class Files:
     """A file with a symbol column or of one symbol, or a directory of such; finer candles are made coarser."""
 
     path: Path
-    options: CandleOptions = CandleOptions()
+    options: CandleOptions = _AS_FOUND
     kind = FILE
 
 
 @dataclass(frozen=True)
 class Yahoo:
-    """Yahoo through yfinance. ``adjusted``: for dividends too, not for splits alone; ``at``: its address, if another."""
+    """Yahoo through yfinance. ``adjusted``: for dividends too, not for splits alone; ``at``: another address."""
 
     adjusted: bool = False
     at: str = field(default_factory=lambda: os.environ.get("HIGHWATER_YAHOO_URL", ""))
@@ -78,7 +79,7 @@ class Yahoo:
 
 @dataclass(frozen=True)
 class Binance:
-    """Binance's spot market through ccxt; ``at``: its address, if another."""
+    """Binance's spot market through ccxt; ``at``: another address."""
 
     at: str = field(default_factory=lambda: os.environ.get("HIGHWATER_BINANCE_URL", ""))
     kind = BINANCE
@@ -90,7 +91,7 @@ class Synthetic:
 
     open: Ints
     close: Ints
-    walk: Walk = Walk()
+    walk: Walk = _WALK
     kind = SYNTHETIC
 
 
@@ -101,8 +102,8 @@ Source = Files | Yahoo | Binance | Synthetic
 class Origin:
     """All that a symbol's candles hang on: those of one origin are the same, and those of another never stand in.
 
-    ``adjustment`` is ``none``, ``splits`` or ``splits and dividends``; ``library`` names what fetched or made them, with
-    its version; ``settings`` is a digest of what else went in, 64 hex, or empty.
+    ``adjustment`` is ``none``, ``splits`` or ``splits and dividends``; ``library`` names what fetched or made them,
+    with its version; ``settings`` is a digest of what else went in, 64 hex, or empty.
     """
 
     kind: str

@@ -1,7 +1,7 @@
-import session_market as market
 from collections import Counter
 
 import numba
+import session_market as market
 
 SEEDS = 60 if numba.config.DISABLE_JIT else 1000
 
