@@ -33,9 +33,10 @@ class Ledger:
 
 
 def ledger_of(runs: Path, digest: str, config: Mapping[str, Any], trials: int, kind: Kind = "alerts") -> Ledger:
-    """Return the ledger of some alerts, or of some sessions' candles, after a run with ``config`` of ``trials``.
+    """Return the ledger of some alerts, or of some sessions' candles, after a run with ``config`` of so many different
+    ``trials``.
 
-    ``trials`` that differ are counted. Runs come from the catalog, and where it has not been synced since, from their manifests. A search done again, or
+    Runs come from the catalog, and where it has not been synced since, from their manifests. A search done again, or
     further with the same seed, counts once; that other searches may hold the same policies is not allowed for.
     """
     most: dict[str, int] = {}

@@ -146,7 +146,7 @@ def hours_of(task: Task, around_the_clock: bool) -> dict[str, Hours]:
 def run_sessions(task: Task, given: Given, store: Store, command: tuple[str, ...], clock: Clock) -> SessionRun:
     """Walk the sessions of every symbol, and publish trades, fills, equity, metrics, factors and governance."""
     say_if_compiling(store.quiet)
-    with _recorded(task, given, store) as s:
+    with recorded(task, given, store) as s:
         with clock.phase("sessions"):
             walked, quality = _walk_all(task, given, store)
         with clock.phase("tables"):
@@ -174,7 +174,7 @@ def _walk_all(task: Task, given: Given, store: Store) -> tuple[tuple[Walked, ...
 
 
 @contextmanager
-def _recorded(task: Task, given: Given, store: Store):
+def recorded(task: Task, given: Given, store: Store):
     """Hold a stage; a bug inside is published as a failed run, what the user can mend is not."""
     with stage(store.runs, "session") as s:
         try:
@@ -182,7 +182,7 @@ def _recorded(task: Task, given: Given, store: Store):
         except MENDABLE:
             raise
         except Exception as error:
-            s.fail(error, inputs=_inputs(given))
+            s.fail(error, inputs=inputs_of(given))
             raise
 
 
@@ -201,7 +201,8 @@ def config_of(task: Task, given: Given) -> dict[str, Any]:
     }
 
 
-def _inputs(given: Given) -> tuple[Input, ...]:
+def inputs_of(given: Given) -> tuple[Input, ...]:
+    """Return what a run read, for its manifest."""
     facts = given.piece.facts
     end = max(facts.coverage_end_ms, default=None)
     return (Input("candles", given.source, facts.content_sha256, facts.rows, facts.from_ms, facts.to_ms, end),)
@@ -223,13 +224,13 @@ def _publish(
         with clock.phase("write"):
             for kind, table in tables.items():
                 s.write(kind, table)
-            s.write("errors", _errors(given, s.run_id))
+            s.write("errors", errors_of(given, s.run_id))
             s.write_file("logs/run.log", "\n".join([*lines, ""]).encode(), "log")
         saved = s.publish(
             config=config_of(task, given),
             command=command,
             execution={"threads": store.threads or 0},
-            inputs=_inputs(given),
+            inputs=inputs_of(given),
             counts={"symbols": len(walked), "failed": len(given.failed), "trades": trades},
             timing_ms=dict(clock.spent),
         )
@@ -251,7 +252,8 @@ def lines_of(task: Task, given: Given) -> list[str]:
     ]
 
 
-def _errors(given: Given, run_id: str) -> pa.Table:
+def errors_of(given: Given, run_id: str) -> pa.Table:
+    """Return the artifact ``errors``: symbols without candles, and notes on the others."""
     rows = [("warning", "candles", f"{symbol}: {error}") for symbol, error in given.failed.items()]
     rows += [("info", "candles", note) for note in (*given.notes, *given.piece.facts.notes)]
     now = utc_text(time.time_ns() // 1_000_000)

@@ -38,12 +38,6 @@ class Work:
     objective: Objective = "expectancy"
     fewest: int = FEWEST
 
-    def described(self) -> dict[str, Any]:
-        """Return what the manifest says of it; ``trials`` apart from what decides which configuration trial i is."""
-        params = {each.name: [_plain(value) for value in each.values] for each in self.axes}
-        search = {"method": self.method, "params": params, "seed": self.seed, "trials": self.count}
-        return {"search": search, "objective": self.objective, "constraints": {"total_trades": self.fewest}}
-
 
 @dataclass(frozen=True)
 class Searched:
@@ -57,6 +51,13 @@ class Searched:
     sums: Ints
     order: Ints
     held: int
+
+    def described(self) -> dict[str, Any]:
+        """Return what the manifest says of it; ``trials`` apart from what decides which configuration trial i is."""
+        work = self.work
+        params = {each.name: [_plain(value) for value in each.values] for each in work.axes}
+        asked = {"method": work.method, "params": params, "seed": work.seed, "trials": self.trials.asked}
+        return {"search": asked, "objective": work.objective, "constraints": [f"total_trades>={work.fewest}"]}
 
     def winner(self) -> Config:
         """Return the settings of the best configuration."""
