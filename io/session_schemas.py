@@ -39,8 +39,7 @@ TRADES = pa.schema(
         *_fields(BOOL, "gap_entry! gap_exit!"),
         *_fields(FLOAT, "or_high! or_low!"),
         *_fields(INT, "or_minutes!"),
-        *_fields(FLOAT, "confluence_score!"),
-        *_fields(INT, "confluence_required"),
+        *_fields(FLOAT, "confluence_score! confluence_required!"),
         *_fields(BOOL, " ".join(f"factor_{name}" for name in FACTORS)),
     ]
 )
@@ -93,8 +92,8 @@ FACTOR_TABLE = pa.schema(
         *_fields(BOOL, "or_finalized! or_valid!"),
         *_fields(FLOAT, "or_high or_low rel_vol vwap adx"),
         *_fields(BOOL, " ".join(f"{name}_{side}" for name in FACTORS for side in ("long", "short"))),
-        *_fields(FLOAT, "score_long! score_short!"),
-        *_fields(BOOL, "trend_weak! breakout_long! breakout_short!"),
+        *_fields(FLOAT, "score_long! score_short! score_required!"),
+        *_fields(BOOL, "breakout_long! breakout_short!"),
     ]
 )
 

@@ -80,10 +80,19 @@ def equity_columns(trades: Mapping[str, Any], capital: float) -> dict[str, Any]:
 
 def merged(many: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the rows of several symbols as one, by exit, then entry, then symbol."""
-    names = list(many[0])
-    whole = {name: np.ma.concatenate([np.ma.asarray(each[name]) for each in many]) for name in names}
-    order = np.lexsort((whole["symbol"].data, whole["entry_timestamp"].data, whole["exit_timestamp"].data))
+    whole = {name: _joined([each[name] for each in many]) for name in many[0]}
+    order = np.lexsort([np.ma.getdata(whole[name]).astype(kind) for name, kind in _ORDER])
     return {name: column[order] for name, column in whole.items()}
+
+
+_ORDER = (("symbol", str), ("entry_timestamp", int), ("exit_timestamp", int))
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return lists of texts as one array of them, arrays as one of their own type."""
+    return np.ma.concatenate(
+        [np.array(each, object) if isinstance(each, list) else np.ma.asarray(each) for each in parts]
+    )
 
 
 def attribution(trades: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -29,7 +29,9 @@ from ..recipe import FILL_SEMANTICS, Clock, say_if_compiling
 from ..settings import Store
 from .calendar import Hours, hours
 from .config import Config, Instrument
-from .prepare import prepare
+from .ground import ground_of
+from .prepare import ranges_of, ready_on
+from .quality import quality_of, session_rows, skipped
 from .tables import tables_of
 from .walk import Walked, walk
 
@@ -148,29 +150,33 @@ def run_sessions(task: Task, given: Given, store: Store, command: tuple[str, ...
     say_if_compiling(store.quiet)
     with recorded(task, given, store) as s:
         with clock.phase("sessions"):
-            walked, quality = _walk_all(task, given, store)
+            walked, rows = _walk_all(task, given, store)
         with clock.phase("tables"):
-            tables = tables_of(walked, task.config, s.run_id) | quality
+            tables = tables_of(walked, task.config, s.run_id) | {"sessions": schemas.with_run(rows, s.run_id)}
         return _publish(s, task, given, walked, tables, store, command, clock)
 
 
-def _walk_all(task: Task, given: Given, store: Store) -> tuple[tuple[Walked, ...], dict[str, pa.Table]]:
+def _walk_all(task: Task, given: Given, store: Store) -> tuple[tuple[Walked, ...], pa.Table]:
+    """Return what became of each symbol, and one row for each of its sessions, without ``run_id``."""
     facts, open_hours = given.piece.facts, hours_of(task, given.source == "binance")
     symbols = [symbol for symbol in task.symbols if symbol in facts.tokens]
 
-    def one(symbol: str) -> Walked:
+    def one(symbol: str) -> tuple[Walked, pa.Table]:
         i = facts.tokens.index(symbol)
         bars = taken(given.piece.candles, slice(facts.offsets[i], facts.offsets[i + 1]))
         instrument = instrument_of(symbol, task.config, given.source == "binance")
-        ready = prepare(bars, facts.interval_ms, open_hours[symbol], task.config)
-        return walk(symbol, ready, task.config, instrument.point_value)
+        ground = ground_of(bars, facts.interval_ms, open_hours[symbol])
+        found = quality_of(ground, ranges_of(ground, task.config).minutes)
+        ready = ready_on(ground, task.config, skipped(found, task.validate or "warn"))
+        rows = schemas.table(schemas.without_run(schemas.SESSIONS), session_rows(ready, ground, found, symbol))
+        return walk(symbol, ready, task.config, instrument.point_value), rows
 
     with progress("sessions", len(symbols), store.quiet) as advance, ThreadPoolExecutor(store.threads) as pool:
         found = []
         for each in pool.map(one, symbols):
             found.append(each)
             advance(len(found))
-    return tuple(found), {}
+    return tuple(each for each, _ in found), pa.concat_tables([rows for _, rows in found])
 
 
 @contextmanager

@@ -26,10 +26,25 @@ def result(run: SessionRun, folder: Path, verbose: bool) -> None:
         out.print(line)
     for note in (*run.given.kept, *run.given.notes) if verbose else run.given.kept:
         out.print(plain(note), soft_wrap=True)
+    if run.task.validate:
+        _incomplete(run)
     summary(run)
     if verbose:
         out.print(", ".join(f"{name} {ms / 1000:.2f}s" for name, ms in run.clock.spent.items()))
     out.print(f"\nrun {run.run_id}\n    {run.path}\nfiles\n    {folder}", soft_wrap=True)
+
+
+def _incomplete(run: SessionRun) -> None:
+    """Print the sessions whose candles are not complete, ten at most."""
+    rows = [row for row in run.tables["sessions"].to_pylist() if row["verdict"] == "fail"]
+    out, count = console(), run.tables["sessions"].num_rows
+    skipped = sum(row["or_verdict"] == "skipped" for row in rows)
+    done = f", {skipped:,} skipped" if run.task.validate == "skip_day" else ""
+    out.print(f"{len(rows):,} of {count:,} sessions are not complete{done}; results/sessions.parquet has all")
+    for row in rows[:10]:
+        range_ = f"range {row['or_present']} of {row['or_expected']}"
+        found = f"{row['present']} of {row['expected']} candles, {range_}"
+        out.print(f"  {plain(row['symbol'])} {row['day']}  {found}  {row['reasons'].replace(' ', ', ')}")
 
 
 def summary(run: SessionRun) -> None:

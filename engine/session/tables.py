@@ -77,7 +77,7 @@ def factor_columns(walked: Walked) -> dict[str, Any]:
         **flags,
         "score_long": factors.score_long,
         "score_short": factors.score_short,
-        "trend_weak": factors.weak,
+        "score_required": factors.needed,
         "breakout_long": final & (bars.high >= ready.sessions.upper[s]),
         "breakout_short": final & (bars.low <= ready.sessions.lower[s]),
     }

@@ -80,7 +80,6 @@ def _trades(symbol: str, ready: Ready, config: Config, found: np.ndarray, point_
         else np.ma.masked_all(found.size, bool)
         for name in ("rel_volume", "price_action", "profile_proxy", "vwap", "adx")
     }
-    scoring = config.scoring
     return {
         "trade_id": _ids(symbol, ready, found),
         "symbol": [symbol] * found.size,
@@ -109,9 +108,7 @@ def _trades(symbol: str, ready: Ready, config: Config, found: np.ndarray, point_
         "or_low": ranges.low[s],
         "or_minutes": ranges.minutes[s],
         "confluence_score": np.where(long, factors.score_long[before], factors.score_short[before]),
-        "confluence_required": np.where(factors.weak[before], scoring.weak_trend_required, scoring.base_required)
-        if scoring.enabled
-        else np.ma.masked_all(found.size, int),
+        "confluence_required": factors.needed[before],
         **flags,
     }
 
