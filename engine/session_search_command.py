@@ -1,16 +1,19 @@
 """``sweep --strategy orb``: a search over the settings of the session runner, the flags that only it takes."""
 
+import inspect
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from ..io.errors import UsageError
 from .session_command import MINUTE, Provider, day_of, settings_of, source_of
 from .settings import Guards, Store
 from .values import Instant, Spelling
 
+T = TypeVar("T")
 _SHARED = ("trials", "seed", "objective", "top", "interval")  # with the search for exits
 
 
@@ -60,10 +63,7 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
     from .session.search import OBJECTIVES, Work
     from .session.search_run import run_search
 
-    asked, guards, store = (
-        kind(**{field.name: given.pop(field.name) for field in fields(kind) if field.name in given})
-        for kind in (Sessions, Guards, Store)
-    )
+    asked, guards, store = _taken(Sessions, given), _taken(Guards, given), _taken(Store, given)
     shared = {name: given.pop(name) for name in _SHARED if name in given}
     for name in given:
         if places[name].startswith("--"):
@@ -78,8 +78,8 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
     symbols, first, end, params = _needed(asked)
     settings = parse(settings_of(asked.settings), str(asked.settings or "settings"))
     task = Task(symbols, first, end, shared.get("interval") or MINUTE, settings, asked.validate_or)
-    axes = tuple(axis(text) for text in params)
-    if twice := [each.name for i, each in enumerate(axes) if each.name in [other.name for other in axes[:i]]]:
+    axes = tuple(sorted((axis(text) for text in params), key=lambda each: each.name))
+    if twice := [each.name for each, other in pairwise(axes) if each.name == other.name]:
         raise UsageError(f"--param names {twice[0]} twice")
     work = Work(settings, axes, asked.method, trials, shared.get("seed", 1), objective, asked.min_trades)
     clock = Clock()
@@ -94,6 +94,11 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
 
 
 sweep_sessions.takes_places = True  # type: ignore[attr-defined]
+
+
+def _taken(record: type[T], given: dict[str, Any]) -> T:
+    """Return a record of what was given of it, and take that out of ``given``."""
+    return record(**{name: given.pop(name) for name in inspect.signature(record).parameters if name in given})
 
 
 def _needed(asked: Sessions) -> tuple[tuple[str, ...], Any, Any, list[str]]:

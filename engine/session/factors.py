@@ -57,11 +57,6 @@ class Factors:
         """The score that a break needs, float64[N]."""
         return self.required[self.marks[0]]
 
-    @cached_property
-    def weak(self) -> Flags:
-        """Whether the trend is weak, bool[N]: ADX counts, and is below its threshold or not known."""
-        return ~self.long["adx"] if "adx" in self.long else np.zeros(self.marks[0].size, np.bool_)
-
 
 def factors_of(ground: Ground, start: Ints, high: Floats, low: Floats, config: Config) -> Factors:
     """Return the enabled factors of every candle. ``start``: the rows after the opening ranges; ``high``, ``low``:

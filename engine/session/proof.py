@@ -42,20 +42,20 @@ class Proof:
     def document(self) -> dict[str, Any]:
         """Return it as JSON values: means in R a day, null for what is undefined."""
         luck = self.luck
+        search = luck and {
+            "trials": luck.trials,
+            "days": luck.calendar.days,
+            "mean_block_days": luck.length,
+            "resamples": luck.highs.size,
+            "sharpe_variance": luck.sharpe_variance,
+        }
         found = {
             "verdict": self.verdict.word,
             "failing": self.verdict.failing,
             "checks": [asdict(check) for check in self.verdict.checks],
             "thresholds": asdict(self.asked),
             "tried": self.ledger.tried,
-            "search": luck
-            and {
-                "trials": luck.trials,
-                "days": luck.calendar.days,
-                "mean_block_days": luck.length,
-                "resamples": luck.highs.size,
-                "sharpe_variance": luck.sharpe_variance,
-            },
+            "search": search,
             "winner": in_r(asdict(self.evidence)),
         }
         return defined(found)
@@ -64,9 +64,9 @@ class Proof:
 def in_r(value: Any, name: str = "") -> Any:
     """Return what the guards say in the words of sessions: R for basis points, days and symbols for alerts."""
     if isinstance(value, dict):
-        words = {"alerts": "trades", "without_caller": "without_best_day", "without_token": "without_best_symbol"}
-        plain = {words.get(key, key): in_r(each, key) for key, each in value.items()}
-        return {key.replace("_bps", "_r").replace("sum_q", "sum_micro_r"): each for key, each in plain.items()}
+        words = {"without_caller": "without_best_day", "without_token": "without_best_symbol", "sum_q": "sum_micro_r"}
+        words["alerts"] = "trades" if "days" in value else "days"
+        return {words.get(key, str(key).replace("_bps", "_r")): in_r(each, key) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [in_r(each) for each in value]
     money = name.endswith("_bps") or name in ("without_best", "without_best_5")

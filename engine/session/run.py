@@ -1,5 +1,6 @@
 """The work of ``highwater backtest --symbols`` from settings to a published run."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,12 +28,15 @@ from ..kept import MENDABLE
 from ..progress import progress
 from ..recipe import FILL_SEMANTICS, Clock, say_if_compiling
 from ..settings import Store
+from .axes import names
 from .calendar import Hours, hours
 from .config import Config, Instrument
 from .ground import ground_of
+from .perturb import perturbed, table_of
 from .prepare import ranges_of, ready_on
 from .quality import quality_of, session_rows, skipped
 from .tables import tables_of
+from .trials import Land
 from .walk import Walked, walk
 
 SEMANTICS = "OR-1"
@@ -42,7 +46,7 @@ _FOREVER = 2**62
 @dataclass(frozen=True)
 class Task:
     """What a run is to do. ``end`` is the day after the last; ``validate``: what becomes of a day whose candles are not
-    whole, None: it is not asked."""
+    whole, None: it is not asked; ``perturb``: say what each setting is worth too."""
 
     symbols: tuple[str, ...]
     first: date
@@ -50,6 +54,7 @@ class Task:
     interval_ms: int
     config: Config
     validate: Literal["warn", "skip_day"] | None = None
+    perturb: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,12 @@ def run_sessions(task: Task, given: Given, store: Store, command: tuple[str, ...
             walked, rows = _walk_all(task, given, store)
         with clock.phase("tables"):
             tables = tables_of(walked, task.config, s.run_id) | {"sessions": schemas.with_run(rows, s.run_id)}
+        if task.perturb:
+            with clock.phase("perturbation"):
+                found = perturbed(
+                    task.config, lands_of(task, given), list(names()), store.threads or os.cpu_count() or 1
+                )
+                tables["perturbation"] = table_of(found, s.run_id)
         return _publish(s, task, given, walked, tables, store, command, clock)
 
 
@@ -177,6 +188,24 @@ def _walk_all(task: Task, given: Given, store: Store) -> tuple[tuple[Walked, ...
             found.append(each)
             advance(len(found))
     return tuple(each for each, _ in found), pa.concat_tables([rows for _, rows in found])
+
+
+def lands_of(task: Task, given: Given) -> list[Land]:
+    """Return the symbols that have candles, each on the ground that all settings share.
+
+    Days whose range is not whole by the settings of ``task`` are left out where it says so.
+    """
+    facts, around = given.piece.facts, given.source == "binance"
+    open_hours, found = hours_of(task, around), []
+    for symbol in (each for each in task.symbols if each in facts.tokens):
+        i = facts.tokens.index(symbol)
+        bars = taken(given.piece.candles, slice(facts.offsets[i], facts.offsets[i + 1]))
+        ground = ground_of(bars, facts.interval_ms, open_hours[symbol])
+        skip = None
+        if task.validate is not None:
+            skip = skipped(quality_of(ground, ranges_of(ground, task.config).minutes), task.validate)
+        found.append(Land(symbol, ground, skip, instrument_of(symbol, task.config, around).point_value))
+    return found
 
 
 @contextmanager
@@ -204,6 +233,7 @@ def config_of(task: Task, given: Given) -> dict[str, Any]:
         "source": given.source,
         "validate": task.validate,
         "settings": task.config.model_dump(mode="json"),
+        **({"perturb": True} if task.perturb else {}),
     }
 
 

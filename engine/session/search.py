@@ -28,7 +28,10 @@ FEWEST = 30  # trades below which a configuration stands behind all others
 
 @dataclass(frozen=True)
 class Work:
-    """What is searched, and by what measure. ``count`` None: every combination of a grid, 1,000 random ones."""
+    """What is searched, and by what measure: ``axes`` ascend by name.
+
+    ``count`` None: every combination of a grid, 1,000 random ones.
+    """
 
     config: Config
     axes: tuple[Axis, ...]
@@ -64,6 +67,14 @@ class Searched:
         return self.trials.configs[int(self.order[0])]
 
 
+def work_of(config: Config, told: Mapping[str, Any]) -> Work:
+    """Return the search that a manifest tells of; ``config`` as it was before any setting was varied."""
+    asked = told["search"]
+    axes = tuple(Axis(name, tuple(values)) for name, values in sorted(asked["params"].items()))
+    fewest = int(told["constraints"][0].partition(">=")[2])
+    return Work(config, axes, asked["method"], asked["trials"], asked["seed"], told["objective"], fewest)
+
+
 def search(work: Work, lands: Sequence[Land], threads: int, advance: Callable[[int], None]) -> Searched:
     """Return what every configuration makes. Raises UsageError where none can be tried."""
     trials, days = drawn(work.config, work.axes, work.method, work.count, work.seed), days_of(lands)
@@ -71,10 +82,13 @@ def search(work: Work, lands: Sequence[Land], threads: int, advance: Callable[[i
     some = [(i, each) for i, each in enumerate(made) if each is not None]
     if not some:
         raise UsageError(f"none of {len(made):,} configurations can be tried on these candles; choose other values")
+    rows = [i for i, _ in some]
     kept = Trials(
-        *(tuple(part[i] for i, _ in some) for part in (trials.ids, trials.settings, trials.configs)),
+        tuple(trials.ids[i] for i in rows),
+        tuple(trials.settings[i] for i in rows),
+        tuple(trials.configs[i] for i in rows),
         trials.asked,
-        trials.refused + len(made) - len(some),
+        trials.refused + len(made) - len(rows),
         trials.repeated,
     )
     metrics = tuple(each.metrics for _, each in some)

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from ...io.candle_rows import taken
 from ...io.digest import canonical_json
 from ...io.errors import AccessError, HighwaterError, StoreError
 from ...io.publish import Stage
@@ -16,14 +15,11 @@ from ..ledger import ledger_of
 from ..progress import progress
 from ..recipe import Clock, say_if_compiling
 from ..settings import Guards, Store
-from .ground import ground_of
-from .prepare import ranges_of, ready_on
+from .prepare import ready_on
 from .proof import Proof, proof
-from .quality import quality_of, skipped
-from .run import Given, Task, config_of, errors_of, hours_of, inputs_of, instrument_of, lines_of, recorded
+from .run import Given, Task, config_of, errors_of, inputs_of, lands_of, lines_of, recorded
 from .search import Searched, Work, search, trials_table
 from .tables import tables_of
-from .trials import Land
 from .walk import walk
 
 
@@ -48,28 +44,20 @@ class SearchRun:
         return self.saved
 
 
-def lands_of(task: Task, given: Given) -> list[Land]:
-    """Return the symbols that have candles, each on the ground that all settings share.
-
-    Days whose range is not whole by the settings of ``task`` are left out where it says so.
-    """
-    facts, around = given.piece.facts, given.source == "binance"
-    open_hours, found = hours_of(task, around), []
-    for symbol in (each for each in task.symbols if each in facts.tokens):
-        i = facts.tokens.index(symbol)
-        bars = taken(given.piece.candles, slice(facts.offsets[i], facts.offsets[i + 1]))
-        ground = ground_of(bars, facts.interval_ms, open_hours[symbol])
-        skip = None
-        if task.validate is not None:
-            skip = skipped(quality_of(ground, ranges_of(ground, task.config).minutes), task.validate)
-        found.append(Land(symbol, ground, skip, instrument_of(symbol, task.config, around).point_value))
-    return found
-
-
 def run_search(
-    task: Task, given: Given, work: Work, asked: Guards, store: Store, command: tuple[str, ...], clock: Clock
+    task: Task,
+    given: Given,
+    work: Work,
+    asked: Guards,
+    store: Store,
+    command: tuple[str, ...],
+    clock: Clock,
+    tried: int | None = None,
 ) -> SearchRun:
-    """Try every configuration, judge the best, and publish both: ``session_trials``, and the tables of the winner."""
+    """Try every configuration, judge the best, and publish both: ``session_trials``, and the tables of the winner.
+
+    ``tried``: configurations ever tried on these candles, instead of what the runs in the store say.
+    """
     say_if_compiling(store.quiet)
     threads, lands = store.threads or os.cpu_count() or 1, lands_of(task, given)
     with recorded(task, given, store) as s:
@@ -81,6 +69,7 @@ def run_search(
             with clock.phase("guards"):
                 digest, count = inputs_of(given)[0].digest, len(found.trials.ids)
                 ledger = ledger_of(store.runs, digest, config, count, "candles")
+                ledger = ledger if tried is None else replace(ledger, tried=tried)
                 proved = proof(found, lands, asked, ledger, threads)
         with clock.phase("tables"):
             best = found.winner()

@@ -1,7 +1,7 @@
 """What a search over settings prints, and what a perturbation does: 80 columns."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -63,16 +63,18 @@ def settings_of(run: SearchRun) -> list[str]:
     return said
 
 
-def perturbation(table: pa.Table) -> Table:
-    """Return the table of what each setting is worth."""
-    made = Table(title="Expectancy in R with a setting lower or higher", title_justify="left")
-    for i, head in enumerate(("Setting", "Value", "-20%", "-10%", "+10%", "+20%", "Mean")):
-        made.add_column(Text(head), justify="left" if i == 0 else "right", no_wrap=i > 0, overflow="fold")
-    for row in table.to_pylist():
-        changes = (row[name] for name in ("minus_20_pct", "minus_10_pct", "plus_10_pct", "plus_20_pct"))
-        cells = (*(number(each, "+.3f") for each in changes), number(row["mean_abs_change"], ".3f"))
+def perturbation(table: pa.Table) -> Iterator[Table | Text]:
+    """Yield the table of what each setting is worth, and the settings that are worth nothing here."""
+    made = Table("Setting", title="Expectancy in R with a setting lower or higher", title_justify="left", box=None)
+    for head in ("Value", "-20%", "-10%", "+10%", "+20%", "Mean"):
+        made.add_column(Text(head), justify="right", no_wrap=True)
+    rows, names = table.to_pylist(), ("minus_20_pct", "minus_10_pct", "plus_10_pct", "plus_20_pct")
+    for row in (each for each in rows if each["mean_abs_change"]):
+        cells = (*(number(row[name], "+.3f") for name in names), number(row["mean_abs_change"], ".3f"))
         made.add_row(Text(row["setting"]), f"{row['value']:g}", *cells)
-    return made
+    yield made
+    if idle := [row["setting"] for row in rows if not row["mean_abs_change"]]:
+        yield Text(f"without effect here: {', '.join(idle)}")
 
 
 def number(value: float | None, form: str) -> str:
