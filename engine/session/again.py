@@ -60,4 +60,4 @@ def _given(run: Path, manifest: Manifest, store: Store) -> Given:
     failed = {symbol: DataError(why) for symbol, _, why in lost}
     own = set(held[0].facts.notes)
     notes = tuple(row["message"] for row in said if row["level"] == "info" and row["message"] not in own)
-    return Given(held[0], manifest.config["source"], failed, notes)
+    return Given(held[0], manifest.config["source"], manifest.inputs, failed, notes)

@@ -21,8 +21,9 @@ from ...io.manifest import Input, utc_text
 from ...io.publish import Stage, stage
 from ...io.slices import Slice, Spans, build, fingerprint
 from ...io.slices import find as find_slice
+from ...io.sources.clock import other_clock
 from ...io.sources.load import load
-from ...io.sources.series import Loaded, Source, Span
+from ...io.sources.series import Series, Source, Span
 from ...kernels.arrays import candles, column
 from ..kept import MENDABLE
 from ..progress import progress
@@ -61,11 +62,12 @@ class Task:
 class Given:
     """The candles of a run: a slice of all symbols, where they came from, and the symbols that have none.
 
-    ``notes`` are on the candles, ``kept`` says which of them a cache had.
+    ``inputs`` as the manifest names them; ``notes`` are on the candles, ``kept`` says which of them a cache had.
     """
 
     piece: Slice
     source: str
+    inputs: tuple[Input, ...]
     failed: Mapping[str, HighwaterError]
     notes: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
@@ -108,19 +110,47 @@ def fetch(task: Task, source: Source, store: Store, cache: Path | None, clock: C
     span = Span(task.first, task.end, task.interval_ms, zone)
     with clock.phase("candles"), progress("candles", len(task.symbols), store.quiet) as advance:
         loaded = load(task.symbols, source, span, cache, lambda done, _: advance(done))
-    if not loaded.series:
-        raise DataError("; ".join(f"{symbol}: {error}" for symbol, error in loaded.failed.items()))
-    notes = tuple(f"{symbol}: {note}" for symbol, each in loaded.series.items() for note in each.notes)
-    kept = tuple(f"{symbol} from {each.kept}" for symbol, each in loaded.series.items() if each.kept)
-    return Given(_slice(loaded, store), source.kind, loaded.failed, notes, kept)
+    open_hours = hours_of(task, source.kind == "binance")
+    lost = {each.symbol: why for each in loaded.series.values() if (why := _outside(each, open_hours[each.symbol]))}
+    failed = {**loaded.failed, **{symbol: DataError(why) for symbol, why in lost.items()}}
+    series = {symbol: each for symbol, each in loaded.series.items() if symbol not in lost}
+    if not series:
+        raise DataError("; ".join(f"{symbol}: {error}" for symbol, error in failed.items()))
+    notes = tuple(f"{symbol}: {note}" for symbol, each in series.items() for note in each.notes)
+    kept = tuple(f"{symbol} from {each.kept}" for symbol, each in series.items() if each.kept)
+    piece = _slice(series, store)
+    return Given(piece, source.kind, _inputs(piece, source.kind, series), failed, notes, kept)
 
 
-def _slice(loaded: Loaded, store: Store) -> Slice:
+def _outside(one: Series, open_hours: Hours) -> str:
+    """Return why a symbol has no candle within sessions, '' where it has some."""
+    ts = one.candles.candles.ts
+    begin, end = np.searchsorted(ts, open_hours.open), np.searchsorted(ts, open_hours.close)
+    if (end > begin).any():
+        return ""
+    clock = other_clock(one.symbol, ts, open_hours.open, open_hours.close, one.candles.interval_ms, open_hours.zone.key)
+    return clock or f"{ts.size:,} candles, and none within its sessions ({open_hours.place})"
+
+
+def _inputs(piece: Slice, kind: str, series: Mapping[str, Series]) -> tuple[Input, ...]:
+    """Return the slice of all candles, and where those of each symbol come from."""
+    facts = piece.facts
+    end = max(facts.coverage_end_ms, default=None)
+    whole = Input("candles", kind, facts.content_sha256, facts.rows, facts.from_ms, facts.to_ms, end)
+    parts = [
+        Input("series", f"{each.symbol}, {kind}, {each.origin.library}, {each.origin.adjustment}", each.sha256, ts.size)
+        for each in series.values()
+        for ts in [each.candles.candles.ts]
+    ]
+    return (whole, *parts)
+
+
+def _slice(series: Mapping[str, Series], store: Store) -> Slice:
     """Return one slice that holds the candles of all symbols, so that they can be found again by their digest."""
-    sets = [loaded.series[symbol].candles for symbol in sorted(loaded.series)]
+    sets = [series[symbol].candles for symbol in sorted(series)]
     joined = [np.concatenate(parts) for parts in zip(*(each.candles for each in sets), strict=True)]
     sizes = np.array([each.candles.ts.size for each in sets])
-    tokens = tuple(sorted(loaded.series))
+    tokens = tuple(sorted(series))
     reports = tuple(replace(each.reports[0], token=token) for token, each in zip(tokens, sets, strict=True))
     whole = CandleSet(
         tokens,
@@ -133,7 +163,7 @@ def _slice(loaded: Loaded, store: Store) -> Slice:
     )
     ends = [np.full(len(tokens), end, np.int64) for end in (-_FOREVER - 1, -_FOREVER, _FOREVER)]
     spans = Spans(tokens, np.arange(len(tokens)), *ends)
-    mark = fingerprint(tuple(loaded.series[token].sha256 for token in tokens), spans, {"of": "sessions"})
+    mark = fingerprint(tuple(series[token].sha256 for token in tokens), spans, {"of": "sessions"})
     return find_slice(store.slice_folder, mark) or build(store.slice_folder, whole, spans, mark)
 
 
@@ -217,7 +247,7 @@ def recorded(task: Task, given: Given, store: Store):
         except MENDABLE:
             raise
         except Exception as error:
-            s.fail(error, inputs=inputs_of(given))
+            s.fail(error, inputs=given.inputs)
             raise
 
 
@@ -235,13 +265,6 @@ def config_of(task: Task, given: Given) -> dict[str, Any]:
         "settings": task.config.model_dump(mode="json"),
         **({"perturb": True} if task.perturb else {}),
     }
-
-
-def inputs_of(given: Given) -> tuple[Input, ...]:
-    """Return what a run read, for its manifest."""
-    facts = given.piece.facts
-    end = max(facts.coverage_end_ms, default=None)
-    return (Input("candles", given.source, facts.content_sha256, facts.rows, facts.from_ms, facts.to_ms, end),)
 
 
 def _publish(
@@ -266,7 +289,7 @@ def _publish(
             config=config_of(task, given),
             command=command,
             execution={"threads": store.threads or 0},
-            inputs=inputs_of(given),
+            inputs=given.inputs,
             counts={"symbols": len(walked), "failed": len(given.failed), "trades": trades},
             timing_ms=dict(clock.spent),
         )

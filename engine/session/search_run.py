@@ -17,7 +17,7 @@ from ..recipe import Clock, say_if_compiling
 from ..settings import Guards, Store
 from .prepare import ready_on
 from .proof import Proof, proof
-from .run import Given, Task, config_of, errors_of, inputs_of, lands_of, lines_of, recorded
+from .run import Given, Task, config_of, errors_of, lands_of, lines_of, recorded
 from .search import Searched, Work, search, trials_table
 from .tables import tables_of
 from .walk import walk
@@ -67,7 +67,7 @@ def run_search(
         proved = None
         if asked.guards:
             with clock.phase("guards"):
-                digest, count = inputs_of(given)[0].digest, len(found.trials.ids)
+                digest, count = given.piece.facts.content_sha256, len(found.trials.ids)
                 ledger = ledger_of(store.runs, digest, config, count, "candles")
                 ledger = ledger if tried is None else replace(ledger, tried=tried)
                 proved = proof(found, lands, asked, ledger, threads)
@@ -108,7 +108,7 @@ def _saved(
             config=dict(config),
             command=command,
             execution={"threads": store.threads or 0, "distinct": len(trials.ids)},
-            inputs=inputs_of(given),
+            inputs=given.inputs,
             counts={
                 "symbols": len(given.piece.facts.tokens),
                 "failed": len(given.failed),

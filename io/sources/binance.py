@@ -4,10 +4,12 @@ ccxt is large (40 MB, and seconds to import) and used all the same: it knows Bin
 others keep it in step with them.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -48,14 +50,17 @@ def fetch(symbol: str, span: Span, source: Binance, now: datetime | None = None)
     check(span, now or datetime.now(UTC))
     server = source.at or "Binance"
     exchange, seen = _exchange(source)
-    market = insist(lambda: _asked(lambda: _market(exchange, symbol), symbol, seen, server), server)
     rows, since = [], span.begin_ms
-    while since < span.end_ms:
-        page = insist(lambda: _asked(lambda: _page(exchange, market, span, since, seen), symbol, seen, server), server)  # noqa: B023
-        rows += page
-        if not page:
-            break
-        since = page[-1][0] + span.interval_ms
+    with contextlib.closing(exchange.session):
+        market = insist(partial(_asked, partial(_market, exchange, symbol), symbol, seen, server), server)
+        while since < span.end_ms:
+            page = insist(
+                partial(_asked, partial(_page, exchange, market, span, since, seen), symbol, seen, server), server
+            )
+            rows += page
+            if not page:
+                break
+            since = page[-1][0] + span.interval_ms
     if not rows:
         raise DataError(
             f"Binance has no {span.interval} candle of '{symbol}' from {span.first} to before {span.end}; "

@@ -1,7 +1,7 @@
 """The one way to candles for sessions: from files, Yahoo, Binance or made up, kept for the next time if asked."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,15 +36,8 @@ def load(
         return _from_files(wanted, source, span, on_progress)
     now = datetime.now(UTC)
     origins = {symbol: _origin(symbol, source, span) for symbol in wanted}
-    series: dict[str, Series] = {}
+    series, broken = _hits(origins, span, now, cache)
     failed: dict[str, HighwaterError] = {}
-    broken: dict[str, str] = {}
-    for symbol, origin in origins.items():
-        try:
-            if cache is not None and (hit := kept.find(cache, origin)) is not None:
-                series[symbol] = _found(origin, *hit, span, now, kept.path_of(cache, origin))
-        except (IntegrityError, OSError) as error:
-            broken[symbol] = f"{str(error).partition('; ')[0]}; it was made anew"
     if not series:
         _check(source, span, now)
     for done, (symbol, origin) in enumerate(origins.items(), 1):
@@ -56,6 +49,21 @@ def load(
         if on_progress:
             on_progress(done, len(origins))
     return Loaded({symbol: series[symbol] for symbol in wanted if symbol in series}, failed)
+
+
+def _hits(
+    origins: Mapping[str, Origin], span: Span, now: datetime, cache: Path | None
+) -> tuple[dict[str, Series], dict[str, str]]:
+    """Return what the cache holds, and a line for each symbol whose file there is none of ours."""
+    series: dict[str, Series] = {}
+    broken: dict[str, str] = {}
+    for symbol, origin in origins.items():
+        try:
+            if cache is not None and (hit := kept.find(cache, origin)) is not None:
+                series[symbol] = _found(origin, *hit, span, now, kept.path_of(cache, origin))
+        except (IntegrityError, OSError) as error:
+            broken[symbol] = f"{str(error).partition('; ')[0]}; it was made anew"
+    return series, broken
 
 
 def _from_files(

@@ -7,6 +7,7 @@ raised in it, with what Yahoo said.
 import contextlib
 import json
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from ...kernels.arrays import Candles
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError, StoreError, UsageError
 from .series import Span, Yahoo
 from .tries import OTHERWISE, TIMEOUT, Refused, insist, seconds
 
@@ -26,7 +27,8 @@ DAYS = {"1m": 30, "2m": 60, "5m": 60, "15m": 60, "30m": 60, "1h": 730, "1d": Non
 AT_ONCE = {"1m": 7}  # days a request; elsewhere all of them
 _MISSING = "Yahoo needs yfinance: pip install 'highwater[data]', or read local files: --data FILE"
 _CHART = "/v8/finance/chart/"
-_LETS_THROUGH = (401, 403)  # yfinance then fetches another cookie and asks once more
+_ONE_AT_A_TIME = threading.Lock()
+_DENIED = (401, 403)  # yfinance then fetches another cookie and asks once more
 
 
 def check(span: Span, now: datetime) -> None:
@@ -86,7 +88,7 @@ def _chunks(span: Span, now: datetime) -> Iterator[tuple[datetime, datetime]]:
     end = min(end, now)
     step = timedelta(days=AT_ONCE.get(span.interval, 1_000_000))
     while first < end:
-        yield first, min(first + step, end) if end - first > step else end
+        yield first, min(first + step, end)
         first += step
 
 
@@ -109,6 +111,8 @@ def _asked(ticker: Any, symbol: str, first: datetime, end: datetime, span: Span,
     except Refused as error:
         if error.passing:
             raise
+        if error.status in _DENIED:
+            raise StoreError(f"{server} lets nobody in (HTTP {error.status}, {error.reason}); {OTHERWISE}") from error
         raise DataError(f"{server} has no candles of '{symbol}': {error.reason} (HTTP {error.status})") from error
     except exceptions.YFRateLimitError as error:
         raise Refused(429, str(error)) from error
@@ -138,22 +142,28 @@ def _candles(table: Any) -> Candles:
 
 @contextlib.contextmanager
 def _quietly(source: Yahoo) -> Iterator[Any]:
-    """Yield what makes a ticker, on a session of ours; yfinance raises within, and does not log what it raises."""
+    """Yield what makes a ticker, on a session of ours; yfinance raises within, and does not log what it raises.
+
+    yfinance has one session for all (1.7): one thread at a time, and what it had before it has again afterwards.
+    """
     try:
         import yfinance
+        from yfinance.data import YfData
     except ImportError:
         raise MissingError(_MISSING) from None
     log, debug = logging.getLogger("yfinance"), yfinance.config.debug
-    before, level = debug.hide_exceptions, log.level
-    debug.hide_exceptions = False
-    log.setLevel(logging.CRITICAL)
-    try:
-        with _session(source.at) as session, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what pandas thinks of yfinance
+    with _ONE_AT_A_TIME, _session(source.at) as session, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what pandas thinks of yfinance
+        data = YfData()
+        before, hidden, level = data._session, debug.hide_exceptions, log.level
+        debug.hide_exceptions = False
+        log.setLevel(logging.CRITICAL)
+        try:
             yield lambda symbol: yfinance.Ticker(symbol, session=session)
-    finally:
-        debug.hide_exceptions = before
-        log.setLevel(level)
+        finally:
+            data._set_session(before)
+            debug.hide_exceptions = hidden
+            log.setLevel(level)
 
 
 def _session(at: str) -> Any:
@@ -161,6 +171,8 @@ def _session(at: str) -> Any:
     from curl_cffi import requests
 
     class Session(requests.Session):
+        denied = False
+
         def request(self, method: Any, url: str, *_: Any, **options: Any) -> Any:
             parts = urlsplit(url)
             if at:
@@ -169,8 +181,10 @@ def _session(at: str) -> Any:
                 answer = super().request(method, url, **options)
             except requests.exceptions.RequestException as error:
                 raise Refused(0, _curl_words(error)) from error
-            if parts.path.startswith(_CHART) and answer.status_code not in _LETS_THROUGH:
-                _refuse_other_than_chart(answer)
+            if parts.path.startswith(_CHART):
+                denied, self.denied = self.denied, answer.status_code in _DENIED
+                if denied or not self.denied:
+                    _refuse_other_than_chart(answer)
             return answer
 
     return Session(impersonate="chrome", timeout=TIMEOUT)

@@ -191,3 +191,29 @@ def test_two_runs_of_one_second_do_not_collide(run, tmp_path):
 def test_symbols_in_file_names(symbol, plain):
     assert plain == (safe(symbol) == symbol)
     assert "/" not in safe(symbol) and not safe(symbol).startswith(".")
+
+
+def test_candles_on_another_clock_are_named(run, tmp_path):
+    bars = run.walked[0].ready.bars
+    path = tmp_path / "SPY.csv"
+    local = bars.ts - 5 * 3_600_000  # the clock of New York, written as if it were UTC
+    rows = zip(local.tolist(), *(part.tolist() for part in bars[1:]), strict=True)
+    path.write_text(
+        "timestamp,open,high,low,close,volume\n" + "\n".join(",".join(map(str, row)) for row in rows) + "\n"
+    )
+    early = task(
+        ("SPY",), {**FEW, "instruments": {"SPY": {"symbol": "SPY", "session_start": "14:30", "session_end": "16:00"}}}
+    )
+
+    with pytest.raises(DataError, match="New_York local time"):
+        done(tmp_path / "runs", early, Files(path))
+
+
+def test_the_manifest_names_the_source_of_each_symbol(run):
+    inputs = json.loads((run.path / "run.json").read_text())["inputs"]
+
+    assert ["candles", "series", "series"] == [each["kind"] for each in inputs]
+    assert all(
+        each["source"].split(", ")[:2] == [symbol, "synthetic"]
+        for symbol, each in zip(("SPY", "QQQ"), inputs[1:], strict=True)
+    )

@@ -5,7 +5,7 @@ import pytest
 from highwater.io.digest import arrays_sha256
 from highwater.io.errors import UsageError
 from highwater.io.sources.sessions import REGIMES, Walk, make
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 DAY, MINUTE = 86_400_000, 60_000
@@ -54,6 +54,7 @@ def test_a_day_moves_as_it_does_whatever_day_came_first():
     np.testing.assert_allclose(later.close / later.open[0], all_days.close[390:780] / all_days.open[390], rtol=2e-4)
 
 
+@settings(deadline=None)
 @given(
     symbol=st.text(max_size=8),
     seed=st.integers(0, 2**70),

@@ -82,6 +82,17 @@ def test_a_passing_fault_is_asked_past(server, waits, fault):
     assert 3 == len(server.asked)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_yfinance_may_try_another_cookie_once(server, waits, status):
+    server.faults = [status]
+    np.testing.assert_allclose(expected_of(last_week()), np.array(fetch(server)))
+
+    server.faults = [status] * 9
+    with pytest.raises(StoreError, match=f"lets nobody in .HTTP {status}, "):
+        fetch(server)
+    assert [] == waits
+
+
 def test_retry_after_is_waited_for(server, waits):
     server.faults = [(429, 9)]
     fetch(server)
@@ -148,11 +159,14 @@ def test_no_candles_are_an_error(server):
 
 def test_it_leaves_yfinance_as_it_was(server, waits, caplog):
     import yfinance
+    from yfinance.data import YfData
 
+    session = YfData()._session
     server.faults = [500] * 9
     with pytest.raises(StoreError):
         fetch(server)
 
+    assert YfData()._session is session
     assert yfinance.config.debug.hide_exceptions is True
     assert logging.NOTSET == logging.getLogger("yfinance").level
     assert [] == [record for record in caplog.records if record.name == "yfinance"]
