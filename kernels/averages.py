@@ -36,7 +36,7 @@ def linear_slope(x, n):
 
 @compiled
 def seed_of(x, first, n):
-    """Return the mean of the ``n`` values from ``first`` on, NaN where there are fewer; that of equal values is that."""
+    """Return the mean of ``n`` values from ``first`` on, NaN where there are fewer; of equal values exactly that."""
     if n > x.size - first:
         return np.nan
     total = 0.0

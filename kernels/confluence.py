@@ -6,7 +6,7 @@ sessions are measured by. Candles are of sessions only; ``first``, ``last``, ``s
 
 import numpy as np
 
-from .averages import rma
+from .averages import seed_of
 from .jit import compiled
 
 LONG, SHORT = 1, 2  # bits of a flag, uint8[N]
@@ -14,7 +14,7 @@ LONG, SHORT = 1, 2  # bits of a flag, uint8[N]
 
 @compiled
 def session_atr(bars, first, n):
-    """Return Wilder's average of the true range, float64[N]; that of the ``first`` candle of a session is high - low."""
+    """Return Wilder's average of the true range, float64[N]; that of a session's ``first`` candle is high - low."""
     out, s = bars.high - bars.low, 0
     for i in range(1, out.size):
         while s < first.size and first[s] < i:
@@ -23,7 +23,12 @@ def session_atr(bars, first, n):
             before = bars.close[i - 1]
             high, low = bars.high[i], bars.low[i]
             out[i] = (high if high >= before else before) - (low if low <= before else before)
-    return rma(out, n)
+    value = seed_of(out, 0, n)
+    for i in range(out.size):  # in place: ``rma`` would take another array
+        if i >= n:
+            value += (1.0 / n) * (out[i] - value)
+        out[i] = value if i >= n - 1 else np.nan
+    return out
 
 
 @compiled
@@ -146,6 +151,14 @@ def swings(high, low, n):
         top = high_n[j] if found[j] & SHORT else top
         bottoms[j + 2 * n], tops[j + 2 * n] = bottom, top
     return bottoms, tops
+
+
+@compiled
+def gather(flags, k, long, short):
+    """Set bit ``k`` of ``long`` and of ``short``, uint8[N] each, where ``flags`` say so."""
+    for i in range(flags.size):
+        long[i] |= (flags[i] & LONG) << k
+        short[i] |= (flags[i] >> 1) << k
 
 
 @compiled

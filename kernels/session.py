@@ -17,7 +17,7 @@ from .arrays import Policy as ExitRules
 from .bounds import NOTE, bracket
 from .exits import simulate
 from .jit import compiled
-from .walk import next_event, no_blocks
+from .walk import no_blocks, scanned
 
 OR_OPPOSITE, SWING, ATR_CAPPED = 0, 1, 2
 STOPS = {"or_opposite": OR_OPPOSITE, "swing": SWING, "atr_capped": ATR_CAPPED}
@@ -68,7 +68,8 @@ class Sessions(NamedTuple):
 
 class Known(NamedTuple):
     """What is known at the close of each candle, N rows: whether a break up or down has the score it needs (bool[N]),
-    and the last swing low and high that later candles had confirmed by then (float64[N], NaN: none)."""
+    and the last swing low and high that later candles had confirmed by then (float64[N], NaN: none; empty where no stop
+    is a swing)."""
 
     long: np.ndarray
     short: np.ndarray
@@ -131,7 +132,7 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
         while i < sessions.last[s]:
             if up == (plan.sides >= 0) and down == (plan.sides <= 0):  # till one is touched, nothing changes
                 below, above = sessions.lower[s] if down else -np.inf, sessions.upper[s] if up else np.inf
-                i = next_event(bars, no_blocks(), i, sessions.last[s], below, above)
+                i = scanned(bars.high, bars.low, i, sessions.last[s], below, above)
                 if i == sessions.last[s]:
                     break
             side, both = broken(bars, sessions, s, i, up, down)
@@ -215,7 +216,7 @@ def told(events, m, s, bar, side, what):
 
 @compiled
 def walked(bars, sessions, known, plan, terms, trade, fills):
-    """Complete ``trade`` from its session, direction and entry_bar; False where its stop or a target is not beyond its entry.
+    """Complete ``trade`` from its session, direction and entry_bar; False where its stop or a target is not beyond.
 
     Prices are signed: a short is a long on negated ones.
     """

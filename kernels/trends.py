@@ -48,6 +48,32 @@ def directional(h, l, c, n):
 
 
 @compiled
+def adx(h, l, n):
+    """Return what ``directional`` returns as its third, to the last bit: in one array instead of five."""
+    out, first, alpha = np.full(h.size, np.nan), np.empty(n), 1.0 / n
+    if h.size < 2 * n:
+        return out
+    plus, minus = moves(h[: n + 1], l[: n + 1])
+    up, down, value = seed_of(plus, 1, n), seed_of(minus, 1, n), 0.0
+    for i in range(n, h.size):
+        if i > n:
+            rise, fall = h[i] - h[i - 1], l[i - 1] - l[i]
+            up += alpha * ((rise if rise > fall and rise > 0.0 else 0.0) - up)
+            down += alpha * ((fall if fall > rise and fall > 0.0 else 0.0) - down)
+        both = up + down
+        index = 100.0 * abs(up - down) / both if both > 0.0 else 0.0
+        if i < 2 * n:
+            first[i - n] = index
+        if i == 2 * n - 1:
+            value = seed_of(first, 0, n)
+        elif i >= 2 * n:
+            value += alpha * (index - value)
+        if i >= 2 * n - 1:
+            out[i] = value
+    return out
+
+
+@compiled
 def vortex(h, l, c, n):
     """Return (plus, minus), float64[N] each: the ways from low to next high, and from high to next low, of the last
     ``n`` candles over their true ranges; 1 where nothing moved. Botes and Siepman (TASC, January 2010)."""

@@ -93,7 +93,7 @@ def stop_of(session, price, side, swing, plan):
 
 
 def traded(bars, session, i, side, swing, plan):
-    """Return the trade that a break in candle ``i`` becomes, or None without risk, or with a target that is passed already."""
+    """Return the trade that a break in candle ``i`` becomes, or None without risk or with a target passed already."""
     ts, o, h, l, c, v = bars[i]
     broken = session["upper"] if side == LONG else session["lower"]
     gap = o >= broken if side == LONG else o <= broken

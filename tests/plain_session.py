@@ -92,7 +92,7 @@ def verdict(bars, held, found, config):
 def factors(days, found, config):
     """Return {name: [(long, short) a bar]} of every factor, enabled or not."""
     how, bars = config.factors, [bar for day in days for bar in day[2]]
-    _, o, h, l, c, v = map(list, zip(*bars, strict=True))
+    _, _, h, l, c, v = map(list, zip(*bars, strict=True))
     ratio = plain.volume_ratio(v, how.rel_volume.lookback)
     strength = plain.directional(h, l, c, how.adx.period)[2]
     out = {"rel_volume": [(x >= how.rel_volume.spike_mult,) * 2 for x in ratio]}

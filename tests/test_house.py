@@ -87,9 +87,19 @@ def test_the_forbidden_is_found(code):
 
 
 def test_importing_highwater_imports_neither_numpy_nor_numba(tmp_path):
-    code = "import sys, highwater; print(sorted({'numpy', 'numba', 'pyarrow'} & set(sys.modules)))"
+    code = (
+        "import sys, highwater; print(sorted({'numpy', 'numba', 'pyarrow', 'pydantic', 'pandas'} & set(sys.modules)))"
+    )
 
     assert "[]" == python(code, tmp_path)
+
+
+def test_help_needs_no_settings_of_sessions_and_no_calendar(tmp_path):
+    code = "import sys\nfrom highwater.__main__ import main\nsys.argv = ['highwater', '--help']\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
+    code += "print(sorted({'numba', 'pydantic', 'pandas', 'exchange_calendars'} & set(sys.modules)))"
+
+    assert "[]" == python(code, tmp_path).splitlines()[-1]
 
 
 def test_io_needs_no_kernel(tmp_path):

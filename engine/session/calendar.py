@@ -47,9 +47,8 @@ def hours(instrument: Instrument, first: date, end: date) -> Hours:
 
 
 def _by_calendar(instrument: Instrument, first: date, end: date) -> Hours:
-    calendar = _calendar(instrument.calendar)
-    known = calendar.first_session.date(), calendar.last_session.date()
-    schedule = calendar.schedule.loc[str(max(first, known[0])) : str(min(end - timedelta(days=1), known[1]))]
+    calendar = _calendar(instrument.calendar, first, end)
+    schedule = calendar.schedule.loc[str(first) : str(end - timedelta(days=1))]
     days = tuple(day.date() for day in schedule.index)
     place = f"the calendar {instrument.calendar}"
     zone = ZoneInfo(instrument.timezone or str(calendar.tz))
@@ -60,7 +59,8 @@ def _by_calendar(instrument: Instrument, first: date, end: date) -> Hours:
     return Hours(days, opens.astype(np.int64), closes.astype(np.int64), zone, place)
 
 
-def _calendar(name: str):
+def _calendar(name: str, first: date, end: date):
+    """Return a calendar that knows these days; without being told, it knows the last twenty years and the next."""
     try:
         import exchange_calendars
     except ImportError:
@@ -70,7 +70,15 @@ def _calendar(name: str):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of pandas 3.1 at exchange_calendars 4.13
-            return exchange_calendars.get_calendar(name)
+            found = exchange_calendars.get_calendar(name)
+            known = found.first_session.date(), found.last_session.date()
+            if first < known[0] or end > known[1]:
+                found = exchange_calendars.get_calendar(
+                    name, start=str(min(first, known[0])), end=str(max(end, known[1]))
+                )
+            return found
+    except ValueError as error:
+        raise UsageError(f"the calendar {name} does not reach from {first} to {end}: {error}") from None
     except exchange_calendars.errors.InvalidCalendarName:
         names = exchange_calendars.get_calendar_names()
         raise UsageError(

@@ -61,6 +61,8 @@ class Factors:
 def factors_of(ground: Ground, start: Ints, high: Floats, low: Floats, config: Config) -> Factors:
     """Return the enabled factors of every candle. ``start``: the rows after the opening ranges; ``high``, ``low``:
     those ranges."""
+    from ...kernels.confluence import gather
+
     made: dict[str, Made] = {}
     for name in config.factors.enabled:
         if name == "profile_proxy":
@@ -70,12 +72,11 @@ def factors_of(ground: Ground, start: Ints, high: Floats, low: Floats, config: C
         else:
             made[name] = {"rel_volume": _rel_volume, "price_action": _price_action, "adx": _adx}[name](ground, config)
     names = tuple(made)
-    marks = [np.zeros(ground.bars.ts.size, np.uint8), np.zeros(ground.bars.ts.size, np.uint8)]
+    marks = np.zeros(ground.bars.ts.size, np.uint8), np.zeros(ground.bars.ts.size, np.uint8)
     for k, (flags, _) in enumerate(made.values()):
-        marks[0] |= (flags & 1) << k
-        marks[1] |= (flags >> 1) << k
+        gather(flags, k, *marks)
     lines = {name: line for _, found in made.values() for name, line in found.items()}
-    return Factors(names, (marks[0], marks[1]), *_scores(names, config), lines)
+    return Factors(names, marks, *_scores(names, config), lines)
 
 
 def _scores(names: tuple[str, ...], config: Config) -> tuple[Floats, Floats]:
@@ -137,11 +138,11 @@ def _vwap(ground: Ground, start: Ints, config: Config) -> Made:
 
 
 def _adx(ground: Ground, config: Config) -> Made:
-    from ...kernels.trends import directional
+    from ...kernels.trends import adx
 
     bars, how = ground.bars, config.factors.adx
 
     def line() -> Floats:
-        return ground.once(("adx", how.period), lambda: directional(bars.high, bars.low, bars.close, how.period)[2])
+        return ground.once(("adx", how.period), lambda: adx(bars.high, bars.low, how.period))
 
     return _both(line() >= how.threshold), {"adx": line}

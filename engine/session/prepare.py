@@ -158,13 +158,13 @@ def known_of(ground: Ground, factors: Factors, config: Config) -> Any:
     from ...kernels.session import Known
 
     enough = factors.scores >= factors.required
-    passes = (column(looked_up(enough, marks), np.bool_) for marks in factors.marks)
+    long, short = (column(looked_up(enough, marks), np.bool_) for marks in factors.marks)
     n, bars = config.factors.price_action.pivot_len, ground.bars
     if config.trade.stop_mode == "swing":
         lows, highs = ground.once(("swings", n), lambda: swings(bars.high, bars.low, n))
     else:
-        lows = highs = ground.once(("no swings",), lambda: np.full(bars.ts.size, np.nan))
-    return Known(*passes, column(lows), column(highs))
+        lows = highs = np.empty(0)
+    return Known(long, short, column(lows), column(highs))
 
 
 def _sessions(ranges: Ranges, hours: Hours, config: Config) -> Any:

@@ -38,12 +38,12 @@ class Quality:
     @property
     def passes(self) -> NDArray[np.bool_]:
         """The sessions with nothing to complain of, bool[S]. Known at their close."""
-        return ~self.found.any(axis=1)
+        return np.logical_not(self.found.any(axis=1))
 
     @property
     def range_complete(self) -> NDArray[np.bool_]:
         """The sessions whose range is complete, bool[S]. Known when the range is."""
-        return ~self.found[:, :4].any(axis=1)
+        return np.logical_not(self.found[:, :4].any(axis=1))
 
     @property
     def reasons(self) -> list[str]:

@@ -66,7 +66,7 @@ def found_by(case, side, entry_bar):
 
 
 def oracle(name):
-    """Return (what ``found_by`` should, the trades whose stop was touched in the entry bar, which it does not serve)."""
+    """Return (what ``found_by`` should, the trades whose stop the entry bar touched: it is not served there)."""
     found = rows(f"conformance/oracle/{name}")
     keys = [(row["side"], row["entry_ts"]) for row in found]
     values = [(row["entry_price"], row["exit_price"], row["exit_ts"], REASON[row["exit_reason"]]) for row in found]

@@ -90,11 +90,10 @@ def test_a_full_day_is_from_midnight_to_midnight_also_where_clocks_change():
 
     assert {("00:00", "00:00")} == set(local(found).values())
     assert [24, 24] == ((found.close - found.open) // 3_600_000).tolist()
-    assert [23] == (
-        (lambda h: (h.close - h.open) // 3_600_000)(
-            of("2024-03-10", "2024-03-11", calendar="24/7", timezone="America/New_York", session_mode="full")
-        )
-    ).tolist()
+    clocked = {"calendar": "24/7", "timezone": "America/New_York", "session_mode": "full"}
+    short = of("2024-03-10", "2024-03-11", **clocked)
+
+    assert [23] == ((short.close - short.open) // 3_600_000).tolist()
 
 
 def test_a_local_time_of_each_day():
@@ -106,9 +105,9 @@ def test_a_local_time_of_each_day():
 
 
 def test_an_unknown_calendar_is_refused_with_a_suggestion():
-    with pytest.raises(UsageError, match="^unknown calendar 'XNYSE'.*XNYS"):
+    with pytest.raises(UsageError, match=r"^unknown calendar 'XNYSE'.*XNYS"):
         of("2024-07-01", "2024-07-09", calendar="XNYSE")
-    with pytest.raises(UsageError, match="^unknown calendar 'qqqqqq'; XNYS, XCME and 24/7 are some$"):
+    with pytest.raises(UsageError, match=r"^unknown calendar 'qqqqqq'; XNYS, XCME and 24/7 are some$"):
         of("2024-07-01", "2024-07-09", calendar="qqqqqq")
 
 
@@ -142,3 +141,13 @@ def test_without_the_library_fixed_times_still_work(monkeypatch):
     with pytest.raises(MissingError, match=r"^exchange calendars are missing: pip install 'highwater\[session\]'"):
         of("2024-07-01", "2024-07-09")
     assert 8 == len(of("2024-07-01", "2024-07-09", session_start="09:30", session_end="16:00").days)
+
+
+def test_years_that_the_library_does_not_know_by_itself():
+    assert 252 == len(of("1999-01-01", "2000-01-01").days)
+    assert [date(1999, 1, 4)] == list(of("1999-01-01", "1999-01-05").days)
+
+
+def test_days_that_a_calendar_does_not_reach_are_refused():
+    with pytest.raises(UsageError, match=r"^the calendar XKRX does not reach from 1950-01-01 to 1950-02-01"):
+        of("1950-01-01", "1950-02-01", calendar="XKRX")

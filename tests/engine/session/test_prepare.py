@@ -202,7 +202,7 @@ def test_candles_out_of_order_are_refused():
     bars, hours = random_days(1)
 
     for wrong in ([*bars[:5], bars[3], *bars[5:]], [*bars[:5], bars[4], *bars[5:]]):
-        with pytest.raises(DataError, match="^candle 5 is not after the one before it"):
+        with pytest.raises(DataError, match=r"^candle 5 is not after the one before it"):
             prepare(candles_of(wrong), STEP, hours, parse({}, "here"))
 
 

@@ -67,7 +67,8 @@ def factors(name, later=0):
         columns = {f"long_{key}": flags for key, flags in found.long.items()}
         columns |= {f"short_{key}": flags for key, flags in found.short.items()} | dict(found.numbers)
         columns |= {"score_long": found.score_long, "score_short": found.score_short, "needed": found.needed}
-        columns |= {"swing_low": ready.known.swing_low, "swing_high": ready.known.swing_high}
+        if ready.known.swing_low.size:
+            columns |= {"swing_low": ready.known.swing_low, "swing_high": ready.known.swing_high}
         columns |= {"passes_long": ready.known.long, "passes_short": ready.known.short}
         return {key: np.concatenate([line[later:], line[:later]]).astype(float) for key, line in columns.items()}
 
