@@ -75,7 +75,7 @@ def test_a_change_leaves_the_others():
 
 
 def test_a_change_that_cannot_be_is_refused():
-    with pytest.raises(UsageError, match="t1_r 1.6 must be below t2_r 1.5"):
+    with pytest.raises(UsageError, match=r"t1_r 1\.6 must be below t2_r 1\.5"):
         changed(Config(), {"trade.t1_r": 1.6})
 
 
