@@ -4,24 +4,37 @@ import contextlib
 import os
 import sys
 
+from .engine.stopping import behind, exit_of, stoppable
+
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    code = None
-    if not {"-h", "--help", "-v", "--version"} & set(sys.argv):
-        from .engine.watch import watch
-
-        code = watch()
-    if code is None:
-        from .engine.cli import main as run
-
-        code = run(sys.argv[1:])
+    try:
+        with stoppable():
+            code = _run()
+    except BaseException as error:  # a signal that came before there was a shell to meet it
+        code, line = exit_of(behind(error))
+        if not line:
+            raise
+        print(f"highwater: {line}", file=sys.stderr)
     if code in (130, 143):  # a signal may have met compiled code half loaded, which the interpreter's end would touch
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _run() -> int:
+    if not {"-h", "--help", "-v", "--version"} & set(sys.argv):
+        from .engine.watch import watch
+
+        code = watch()
+        if code is not None:
+            return code
+    from .engine.cli import main as run
+
+    return run(sys.argv[1:])
 
 
 if __name__ == "__main__":

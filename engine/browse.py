@@ -1,11 +1,13 @@
 """Published runs, slices and candle files as a reader meets them: listed, shown, checked."""
 
 import json as json_format
+import textwrap
 from collections import Counter
 from pathlib import Path
 
 from ..io import files
 from ..io.alerts import read_alerts
+from ..io.candle_rows import candle_files, size_of
 from ..io.candles import CandleOptions, read_candles
 from ..io.columns import bar_name
 from ..io.errors import UsageError
@@ -15,6 +17,7 @@ from ..io.searches import stopped, unfinished
 from ..io.slices import Slice, export, open_slice, slices
 from ..io.slices import verify as verify_slice
 from . import show
+from .progress import progress
 from .values import show_instant
 
 
@@ -144,7 +147,8 @@ def _print_manifest(manifest: Manifest, path: Path) -> None:
 
 def check_candles(source: Path, options: CandleOptions, json: bool, limit: int) -> int | None:
     """Print what is in a candle file and what is wrong with it; exit code 3 where no series can be used."""
-    found = read_candles(source, None, options)
+    with progress("reading candles, bytes", sum(map(size_of, candle_files(source)))) as advance:
+        found = read_candles(source, None, options, lambda done, _: advance(done // 2))  # the rest is judging them
     bad = Counter()
     for report in found.reports:
         bad.update(report.bad_kinds)
@@ -173,7 +177,8 @@ def check_candles(source: Path, options: CandleOptions, json: bool, limit: int) 
     out.print(f"rows     {whole['rows_in']:,} read, {whole['rows_out']:,} usable")
     if usable:
         out.print(f"period   {show_instant(whole['first'])} to {show_instant(whole['last'])} (UTC, by the open)")
-    out.print("problems " + (", ".join(f"{n:,} {name}" for name, n in whole["problems"].items()) or "none"))
+    problems = ", ".join(f"{n:,}\xa0{name}" for name, n in whole["problems"].items()) or "none"
+    out.print(textwrap.fill(f"problems {problems}", 80, subsequent_indent=" " * 9).replace("\xa0", " "))
     for r in notes[:limit]:
         out.print(f"  {show.plain(r.message if r.error else f'{r.token}: {r.message}')}", soft_wrap=True)
     if len(notes) > limit:

@@ -266,9 +266,12 @@ def data_synth(
         interval: Length of a candle.
     """
     from ..io.sources.synthetic import write_market
+    from .progress import progress
 
-    for path in write_market(folder, seed=seed, tokens=tokens, callers=callers, days=days, interval_ms=interval):
-        print(path)
+    asked = {"seed": seed, "tokens": tokens, "callers": callers, "days": days, "interval_ms": interval}
+    with progress("tokens", tokens) as advance:
+        paths = write_market(folder, advance, **asked)
+    print(*paths, sep="\n")
     return None
 
 

@@ -7,6 +7,7 @@ from ..io.columns import bar_name
 from ..io.sources.synthetic import write_market
 from . import show
 from .baseline import DEFAULT_MULTIPLES
+from .progress import progress
 from .recipe import prepare
 from .run import run_baseline
 from .settings import MEMORY, Guards, Sources, Store, Trading
@@ -21,7 +22,8 @@ _SPACE = Space({"tp": Range(1.1, 10.0, None, True), "sl": Range(0.3, 0.95), "tra
 def demo(folder: Path, store: Store, trials: int, seed: int) -> None:
     """Make alerts and candles in ``folder``, measure them, search for exits, and print what was found."""
     say = show.console().print
-    candles, alerts = write_market(folder, seed=seed)
+    with progress("tokens", 200, store.quiet) as advance:
+        candles, alerts = write_market(folder, advance, seed=seed)
     say(f"Made-up data: {alerts} and {candles}\n", soft_wrap=True)
     sources = Sources(alerts=alerts, candles=candles)
     trading, command = Trading(), tuple(sys.argv[1:])

@@ -3,20 +3,16 @@
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ..io import exports, exports_duckdb, exports_guide
-from ..io.alerts import AlertBatch
 from ..io.errors import IntegrityError, MissingError, UsageError
 from ..io.manifest import Manifest
 from ..io.runs import read_artifact, read_manifest
-from ..io.slices import Slice, holding, verify
+from ..io.slices import Slice
 from ..kernels.arrays import Windows
-from .recipe import enter
-from .settings import Trading
 
 _LAYOUTS = ("baseline", "per_caller", "per_trade", "per_alert")  # last what needs more than the run
 
@@ -62,7 +58,7 @@ def export(run: Path, targets: Mapping[str, Path], slices: Path) -> Iterator[str
             rows = exports_guide.trades(paths, read_artifact(run, "trades"), step, horizon)
             each = exports_guide.per_trade(alerts, paths, rows)
         else:
-            one, windows = windows_of(manifest, alerts, paths, slices)
+            one, windows = windows_of(run, manifest, paths, slices)
             each = exports_guide.per_alert(alerts, paths, one, windows.first, windows.last)
         yield f"{path}: {exports.write_each(path, *each, facts, remedy):,} files"
 
@@ -121,38 +117,27 @@ def _tables(run: Path, manifest: Manifest) -> Iterator[tuple[str, pa.Table]]:
             yield artifact.type, read_artifact(run, artifact.path)
 
 
-def windows_of(manifest: Manifest, alerts: pa.Table, paths: pa.Table, slices: Path) -> tuple[Slice, Windows]:
+def windows_of(run: Path, manifest: Manifest, paths: pa.Table, slices: Path) -> tuple[Slice, Windows]:
     """Return the slice a run measured, found by its digest, and the window of each alert on it, entered again.
 
     Raises MissingError where no slice in the folder has that digest, IntegrityError where its candles are damaged or
     give other windows than the run saw.
     """
-    digest = next((one.digest for one in manifest.inputs if one.kind == "candles"), "")
-    held = holding(slices, digest, manifest.config["interval_ms"])
-    if not held:
+    from .rerun import prepared_as_it_was
+
+    prepared = prepared_as_it_was(run, manifest, slices)
+    if prepared is None:
+        digest = next((one.digest for one in manifest.inputs if one.kind == "candles"), "")
         raise MissingError(
             f"the candles of run {manifest.run_id} (slice with digest {digest[:12]}) are not in {slices}; repeat the "
             "run to cut them again, or name their folder with --slices",
             "E_SLICE_GONE",
         )
-    other = ""
-    for one in held:  # the same candles, cut for other alerts or with other ends of the feed
-        verify(one)
-        windows = _windows(manifest.config, alerts, one)
-        other = _another(windows, paths)
-        if not other:
-            return one, windows
-    raise IntegrityError(f"{held[-1].path} gives run {manifest.run_id} another {other} than it was saved with")
-
-
-def _windows(config: Mapping[str, Any], alerts: pa.Table, one: Slice) -> Windows:
-    trading = Trading(
-        horizon=config["horizon_ms"],
-        entry=config["entry"],
-        latency=config["latency_ms"],
-        max_entry_delay=config["max_entry_delay_ms"],
-    )
-    return enter(AlertBatch(alerts, {}, (), ""), one, trading)[1]
+    if other := _another(prepared.windows, paths):
+        raise IntegrityError(
+            f"{prepared.slice.path} gives run {manifest.run_id} another {other} than it was saved with"
+        )
+    return prepared.slice, prepared.windows
 
 
 def _another(windows: Windows, paths: pa.Table) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from .judgement import Judgement
-from .verdict import Check, Verdict, percent
+from .values import show_bps as percent
+from .verdict import Check, Verdict
 
 WIDTH = 80
 _INDENT = 3

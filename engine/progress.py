@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .stopping import check
+
 Advance = Callable[[int], None]
 PATIENCE = 1.0  # seconds before anything is shown
 
@@ -18,11 +20,16 @@ def progress(what: str, total: int, quiet: bool = False) -> Iterator[Advance]:
     left, anything else a line for every 10 %.
     """
     if quiet or total <= 0:
-        yield lambda done: None
+        yield lambda done: check()
         return
     view = _Bar(what, total) if sys.stderr.isatty() else _Lines(what, total)
+
+    def advance(done: int) -> None:
+        check()
+        view.advance(done)
+
     try:
-        yield view.advance
+        yield advance
     finally:
         view.close()
 

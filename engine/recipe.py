@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ..io.account import tell
 from ..io.alerts import AlertBatch, AlertFilter, read_alerts
-from ..io.candle_rows import candle_files
+from ..io.candle_rows import candle_files, size_of
 from ..io.candles import read_candles
 from ..io.columns import bar_name
 from ..io.errors import DataError
@@ -22,7 +22,9 @@ from ..io.manifest import Input
 from ..io.slices import Slice, Spans, build, find, fingerprint
 from ..kernels import arrays
 from ..kernels.arrays import Alerts, Costs, Rules, Windows, column
+from .progress import progress
 from .settings import Sources, Store, Trading
+from .stopping import check
 from .values import show_duration, show_instant
 
 FILL_SEMANTICS = "FS-1"
@@ -47,6 +49,7 @@ class Clock:
     def phase(self, name: str) -> Iterator[None]:
         """Add the time inside to ``name``."""
         began = time.perf_counter()
+        check()
         tell(doing=name)
         try:
             yield
@@ -211,12 +214,19 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
         **{name: getattr(sources.candle_options, name) for name in _SHAPING},
     }
     files = tuple(candle_files(sources.candles))
-    with unchanged(files):  # or a slice would be kept under the fingerprint of other candles
-        mark = fingerprint(tuple(describe(path).sha256 for path in files), spans, options)
-        if store.cache and (held := find(store.slice_folder, mark)):
-            return held, True
-        read = read_candles(sources.candles, set(spans.tokens), sources.candle_options)
-    return build(store.slice_folder, read, _spans(batch.table, trading, read.interval_ms), mark), False
+    size = sum(map(size_of, files))
+    with progress("reading candles, bytes", size, store.quiet) as advance:
+
+        def on_progress(done: int, _: int) -> None:
+            advance(done * 2 // 5)  # the rest goes into judging them, and a fifth into the slice
+
+        with unchanged(files):  # or a slice would be kept under the fingerprint of other candles
+            mark = fingerprint(tuple(describe(path).sha256 for path in files), spans, options)
+            if store.cache and (held := find(store.slice_folder, mark)):
+                return held, True
+            read = read_candles(sources.candles, set(spans.tokens), sources.candle_options, on_progress)
+        advance(size * 4 // 5)
+        return build(store.slice_folder, read, _spans(batch.table, trading, read.interval_ms), mark), False
 
 
 _SHAPING = (

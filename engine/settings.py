@@ -75,6 +75,10 @@ class Sources:
     def __post_init__(self) -> None:
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise UsageError(f"--from {show_instant(self.from_)} is not before --to {show_instant(self.to)}")
+        if self.mcap_min is not None and self.mcap_max is not None and self.mcap_min > self.mcap_max:
+            raise UsageError(f"--mcap-min {self.mcap_min:g} is above --mcap-max {self.mcap_max:g}")
+        if self.alerts_table and self.alerts_query:
+            raise UsageError("--alerts-table and --alerts-query each name the alerts; leave one out")
 
     @property
     def candle_options(self) -> "CandleOptions":

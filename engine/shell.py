@@ -13,23 +13,18 @@ import os
 import re
 import signal
 import sys
-import threading
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any
 
 from ..io.config import check_keys, nearest, read_config
 from ..io.errors import HighwaterError, UsageError
 from .shell_help import Parameter, command_help, group_help, parameters
+from .stopping import Terminated, behind, check, exit_of, stoppable
 from .values import convert, is_list
 
 Tree = Mapping[str, Any]
 _FLAG = re.compile(r"--.+|-[A-Za-z].*", re.DOTALL)
 _OS_CODES = {errno.ENOENT: 2, errno.ENOTDIR: 2, errno.EISDIR: 2, errno.EACCES: 77, errno.EPERM: 77, errno.EROFS: 77}
-
-
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
 
 
 def run(tree: Tree | Callable[..., int | None], argv: Sequence[str], *, prog: str = "highwater", version: str) -> int:
@@ -40,12 +35,13 @@ def run(tree: Tree | Callable[..., int | None], argv: Sequence[str], *, prog: st
     ``HIGHWATER_<FLAG>``, else from the config file, else from the signature.
     """
     try:
-        with _terminable():
+        with stoppable():
             code = _run(tree, list(argv), prog, version)
             sys.stdout.flush()
+            check()
             return code
     except BaseException as error:
-        return _report(error, prog, "--debug" in argv)
+        return _report(behind(error), prog, "--debug" in argv)
 
 
 def _run(tree: Any, argv: list[str], prog: str, version: str) -> int:
@@ -241,24 +237,6 @@ def _dispatch(function: Callable[..., int | None], bound: dict[str, Any], words:
     return fire.Fire(tree, command=words, name=prog, serialize=lambda _: None)
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that cleaning up happens; only the main thread may do so."""
-
-    def stop(*_: object) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough; the next would cut the clean-up short
-        raise _Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
 def _report(error: BaseException, prog: str, debug: bool) -> int:
     """Print the error as one line on stderr, and return its exit code."""
     try:
@@ -282,10 +260,8 @@ def _verdict(error: BaseException, debug: bool) -> tuple[int, str]:
         traceback.print_exception(error)
     if isinstance(error, HighwaterError):
         return error.exit_code, str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return 130, "interrupted"
-    if isinstance(error, _Terminated):
-        return 143, "terminated"
+    if isinstance(error, KeyboardInterrupt | Terminated):
+        return exit_of(error)
     if isinstance(error, SystemExit):
         return (error.code or 0, "") if isinstance(error.code, int | None) else (1, str(error.code))
     if isinstance(error, MemoryError):

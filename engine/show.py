@@ -16,6 +16,7 @@ from . import heatmap, judgement_show
 from .policy import describe, parse_policy
 from .run import Outcome
 from .values import DAY, HOUR, MINUTE, SECOND, show_duration
+from .values import show_bps as bps
 
 
 def plain(value: Any) -> str:
@@ -26,11 +27,6 @@ def plain(value: Any) -> str:
 def percent(value: float | None, digits: int = 1) -> str:
     """Return a fraction as a signed percentage; a dash where it is undefined."""
     return "-" if value is None or math.isnan(value) else f"{value * 100:+.{digits}f}%"
-
-
-def bps(value: float | None, digits: int = 1) -> str:
-    """Return basis points as a signed percentage."""
-    return percent(None if value is None else value / 1e4, digits)
 
 
 def share(value: float | None) -> str:

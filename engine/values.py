@@ -209,6 +209,13 @@ def show_share(share: float) -> str:
     return f"{share * 100:.10g}%"
 
 
+def show_bps(bps: float | None, digits: int = 1) -> str:
+    """Return basis points as a signed percentage, three digits of one above a million; a dash where undefined."""
+    if bps is None or math.isnan(bps):
+        return "-"
+    return f"{bps / 100:+.3g}%" if abs(bps) >= 1e8 else f"{bps / 100:+.{digits}f}%"
+
+
 Duration = Annotated[int, Kind("DURATION", parse_duration, show_duration)]
 Interval = Annotated[int, Kind("INTERVAL", parse_interval, show_duration)]
 Instant = Annotated[int, Kind("TIME", parse_instant, show_instant)]

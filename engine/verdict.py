@@ -7,6 +7,7 @@ from typing import Literal
 
 from .guards import Evidence
 from .settings import Guards
+from .values import show_bps as percent
 
 Status = Literal["PASS", "WARN", "FAIL"]
 Word = Callable[[float], str]  # a mean in bps -> how it is said
@@ -44,11 +45,6 @@ def verdict_on(found: Evidence, asked: Guards, word: Word | None = None) -> Verd
     if found.mean_bps <= 0 or (found.unseen is not None and found.unseen.high_bps < 0):
         return Verdict(REFUTED, checks)
     return Verdict(NOT_PROVEN if any(check.status == "FAIL" for check in checks) else PROVEN, checks)
-
-
-def percent(bps: float, digits: int = 1) -> str:
-    """Return basis points as a signed percentage, three digits of one above a million; a dash where undefined."""
-    return "-" if isnan(bps) else f"{bps / 100:+.3g}%" if abs(bps) >= 1e8 else f"{bps / 100:+.{digits}f}%"
 
 
 def chance(p: float) -> str:

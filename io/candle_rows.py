@@ -1,7 +1,7 @@
 """Rows of candles as they stand in files of any layout, before anything is judged."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
@@ -54,8 +54,18 @@ def candle_files(source: Path) -> Iterator[Path]:
     yield from paths
 
 
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; 0 where there is none, which whoever reads it says."""
+    return path.stat().st_size if path.is_file() else 0
+
+
 def read_rows(
-    path: Path, wanted: frozenset[str] | None, budget: files.Budget, time_unit: str | None, allow_float32: bool
+    path: Path,
+    wanted: frozenset[str] | None,
+    budget: files.Budget,
+    time_unit: str | None,
+    allow_float32: bool,
+    on_share: Callable[[float], None] = lambda share: None,
 ) -> tuple[CandleRows, files.SourceFile] | None:
     """Return the rows of one file that belong to ``wanted`` tokens (None: all), or None where its path rules it out."""
     folder = _folder_token(path)
@@ -70,7 +80,7 @@ def read_rows(
     if not from_text:
         _check_prices(schema, names.prices, path, allow_float32)
     used = [name for name in (names.token, names.time, *names.prices, names.volume, names.length) if name]
-    table = files.read(path, used, budget, names.token, wanted)
+    table = files.read(path, used, budget, names.token, wanted, on_share)
     first = 2 if from_text else 1
     place = Place(str(path), range(first, first + table.num_rows))
     return _rows(table, names, place, token, time_unit), source

@@ -1,6 +1,6 @@
 """Candles of many tokens in one clean set, read from files of any layout (SEMANTICS section 1 D)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..kernels.arrays import Candles, Ints, candles, column
 from . import files
-from .candle_rows import PRICES, CandleRows, candle_files, joined, read_rows, taken, time_unit_error
+from .candle_rows import PRICES, CandleRows, candle_files, joined, read_rows, size_of, taken, time_unit_error
 from .columns import PER_SECOND, bar_name, iso
 from .errors import DataError, SchemaError, UsageError
 from .resample import resample
@@ -95,19 +95,20 @@ _DEFAULTS = CandleOptions()
 
 
 def read_candles(
-    source: str | Path, tokens: Collection[str] | None = None, options: CandleOptions = _DEFAULTS
+    source: str | Path,
+    tokens: Collection[str] | None = None,
+    options: CandleOptions = _DEFAULTS,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CandleSet:
     """Return the candles of a Parquet, Arrow or CSV file, or of a directory of Parquet files, clean and sorted.
 
     ``tokens`` restricts to those series. A file without a token column is one token: the ``token_address=<mint>`` of
-    its folder, else its stem. Raises SchemaError for columns, types, units or spacing that are not what they must
-    be, DataError for damaged files or where there is no candle, LimitError beyond ``options.max_decoded``.
+    its folder, else its stem. ``on_progress`` is told how many bytes of how many have been read. Raises SchemaError
+    for columns, types, units or spacing that are not what they must be, DataError for damaged files or where there is
+    no candle, LimitError beyond ``options.max_decoded``.
     """
     wanted = None if tokens is None else frozenset(tokens)
-    budget = files.Budget(options.max_decoded)
-    paths = candle_files(Path(source))
-    read = [read_rows(path, wanted, budget, options.time_unit, options.allow_float32) for path in paths]
-    found = [one for one in read if one is not None]
+    found = _read(list(candle_files(Path(source))), wanted, options, on_progress)
     if not any(rows.code.size for rows, _ in found):
         asked = "" if wanted is None else f" of the {len(wanted)} tokens asked for"
         raise DataError(f"{source} holds no candles{asked}")
@@ -116,6 +117,27 @@ def read_candles(
     if options.coverage_end_ms is None:
         options = replace(options, coverage_end_ms=_declared_coverage(sources))
     return clean(rows, options, str(source), sources)
+
+
+def _read(
+    paths: list[Path],
+    wanted: frozenset[str] | None,
+    options: CandleOptions,
+    on_progress: Callable[[int, int], None],
+) -> list[tuple[CandleRows, files.SourceFile]]:
+    """Return the rows of each file that may hold wanted ones."""
+    budget, found, before = files.Budget(options.max_decoded), [], 0
+    total = sum(map(size_of, paths))
+    for path in paths:
+
+        def on_share(share: float, size: int = size_of(path), before: int = before) -> None:
+            on_progress(before + int(share * size), total)
+
+        one = read_rows(path, wanted, budget, options.time_unit, options.allow_float32, on_share)
+        found += [one] if one is not None else []
+        before += size_of(path)
+        on_progress(before, total)
+    return found
 
 
 def _declared_coverage(sources: tuple[files.SourceFile, ...]) -> int | None:
@@ -248,7 +270,7 @@ def _messages(tokens: tuple[str, ...], offsets: Ints, bars: Candles, verdicts: V
         else:
             name = next(p for p in PRICES if getattr(bars, p)[here] != getattr(bars, p)[there])
             values = f"{name} {getattr(bars, name)[there]:g} vs {getattr(bars, name)[here]:g}"
-            messages[i] = f"{tokens[i]}: two different bars at {time} ({values})"
+            messages[i] = f"{tokens[i]}: two different bars at {time} ({values}); --on-dup-conflict first keeps one"
     return messages
 
 

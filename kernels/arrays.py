@@ -20,9 +20,9 @@ INTRABAR = {"pessimistic": PESSIMISTIC, "optimistic": OPTIMISTIC, "ohlc_path": O
 NEXT_OPEN, NEXT_HIGH, BAR_CLOSE, ALERT_PRICE = 0, 1, 2, 3
 ENTRY = {"next_open": NEXT_OPEN, "next_high": NEXT_HIGH, "bar_close": BAR_CLOSE, "alert_price": ALERT_PRICE}
 
-# Why a trade ended.
-SL, BE, TRAIL, TP, TIME, HORIZON, END_OF_DATA = 1, 2, 3, 4, 5, 6, 7
-REASONS = ("", "SL", "BE", "TRAIL", "TP", "TIME", "HORIZON", "END_OF_DATA")
+# Why a trade ended; SIGNAL is of trades of a trace alone (searches keep the others in three bits).
+SL, BE, TRAIL, TP, TIME, HORIZON, END_OF_DATA, SIGNAL = 1, 2, 3, 4, 5, 6, 7, 8
+REASONS = ("", "SL", "BE", "TRAIL", "TP", "TIME", "HORIZON", "END_OF_DATA", "SIGNAL")
 
 # What became of an alert.
 OK, NO_ENTRY_BAR, ENTRY_TOO_LATE, BAD_ENTRY_PRICE, NO_BARS, SERIES_REJECTED, SEALED, PURGED = range(8)

@@ -8,8 +8,8 @@ FOLDER = Path(__file__).parent / "golden"
 
 
 def cases(kinds="dpx"):
-    """Return the cases whose id starts with one of ``kinds`` (d data, p paths, x exits), sorted by id."""
-    return [parse(json.loads(path.read_text())) for path in sorted(FOLDER.glob(f"[{kinds}]*.json"))]
+    """Return the cases whose id starts with one of ``kinds`` (d data, p paths, x exits, s shorts), sorted by id."""
+    return [parse(json.loads(path.read_text())) for path in sorted(FOLDER.glob(f"[{kinds}][0-9]*.json"))]
 
 
 def parse(case):
@@ -26,7 +26,8 @@ def parse(case):
     }
     bars = [(ts, *map(float, rest), *[0.0] * (5 - len(rest))) for ts, *rest in case["bars"]]
     policy, exits = case.get("policy", "pessimistic"), floats(case.get("exits", {}))
-    return case | {"bars": bars, "alert": alert, "exits": exits, "policy": policy}
+    costs = floats(case.get("costs", {}))
+    return case | {"bars": bars, "alert": alert, "exits": exits, "costs": costs, "policy": policy}
 
 
 def floats(value):

@@ -15,6 +15,7 @@ from ...io.errors import UsageError
 from ...kernels.arrays import Candles, Floats, column
 from .clock import CLOCK, NEW_YORK, Wall, wall_of
 from .indicators import INDICATORS
+from .measures import MEASURES, grouped
 
 # A feature by what it is: a column ("close"), or an indicator with its arguments, themselves features or numbers:
 # ("sma", "close", 20), ("sma", ("atr", 14), 50), ("bollinger", "close", 20, 2.0). Of an indicator with several lines
@@ -48,6 +49,7 @@ class Features:
         self.size = 0  # bytes that are kept
         self._known: OrderedDict[Key, Any] = OrderedDict()
         self._lock = threading.Lock()
+        self._coarser: dict[int, Features] = {}
 
     def __getitem__(self, key: Key) -> Any:
         if isinstance(key, str) and key in _OWN:
@@ -66,12 +68,20 @@ class Features:
         """The local times of the candles."""
         return wall_of(self.bars.ts, self.step, self.zone)
 
+    def coarser(self, frame: int) -> "Features":
+        """Return the features of candles of ``frame`` ms on the UTC grid; raises where they cannot be made of these."""
+        if frame not in self._coarser:
+            self._coarser[frame] = Features(grouped(self, frame), frame, self.zone, self.memory)
+        return self._coarser[frame]
+
     def _column(self, name: str) -> Any:
         if name not in COLUMNS:
             raise UsageError(f"unknown column '{name}'{nearest(name, COLUMNS)}")
         return CLOCK[name](self.wall) if name in CLOCK else _MADE_OF_PRICES[name](self.bars)
 
     def _indicator(self, key: tuple[Any, ...]) -> Any:
+        if key[0] in MEASURES:
+            return MEASURES[key[0]](self, *key[1:])
         name, _, line = str(key[0]).partition(".")
         found = INDICATORS.get(name)
         if found is None or (line and line not in found.lines):

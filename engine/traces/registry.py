@@ -20,6 +20,10 @@ CATEGORIES = tuple(dict.fromkeys(rule.category for rule in RULES.values()))
 _BY_ALIAS = {alias: rule for rule in RULES.values() for alias in rule.aliases}
 
 
+class OutOfOrder(UsageError):
+    """A parameter that must be below another is not; a sweep goes on to the next combination."""
+
+
 def rule_named(name: str) -> Rule:
     """Return the rule of that name or alias. Raises UsageError where there is none."""
     found = RULES.get(name) or _BY_ALIAS.get(name)
@@ -50,7 +54,7 @@ def complete(rule: Rule, given: Mapping[str, Any]) -> Values:
     whole = {each.name: found.get(each.name, each.default) for each in rule.parameters}
     for low, high in rule.ascending:
         if not whole[low] < whole[high]:
-            raise UsageError(f"{rule.name}: {low} is {whole[low]}; it must be below {high}, which is {whole[high]}")
+            raise OutOfOrder(f"{rule.name}: {low} is {whole[low]}; it must be below {high}, which is {whole[high]}")
     return whole
 
 

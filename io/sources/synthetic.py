@@ -6,6 +6,7 @@ counted in candles, so another interval has the same shapes at another pace.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,13 +89,15 @@ def make_market(
     days: int = 7,
     interval_ms: int = 60_000,
     start_ms: int = 1_735_689_600_000,
+    on_token: Callable[[int], None] = lambda made: None,
 ) -> tuple[pa.Table, pa.Table]:
     """Return the candles, token after token in time order, and the alerts, in time order, of a made-up market.
 
     Time without a trade has no row. The feed is complete up to ``start_ms`` plus ``days``, which the candles'
     schema metadata give as ``coverage_end_ms``: a token whose rows end earlier is dead. ``alert_price`` and
     ``mcap_usd`` are null where unknown; some alerts come before the token's first candle, some name a mint without
-    candles. A token's candles and calls depend on its index, not on how many tokens are asked for.
+    candles. A token's candles and calls depend on its index, not on how many tokens are asked for. ``on_token`` is told
+    how many have been made.
 
     Raises UsageError where an argument is out of range.
     """
@@ -112,16 +115,19 @@ def make_market(
         bars = _bars(seed, token, life, clock.size, prices)
         candles.append(_candle_table(_mint(seed, TOKEN, token), bars, clock))
         alerts.append(_calls(seed, token, life, bars, people, clock))
+        on_token(token + 1)
     coverage = {"interval_ms": str(interval_ms), "coverage_end_ms": str(start_ms + days * DAY_MS)}
     order = [(name, "ascending") for name in ("alert_ts_ms", "mint", "caller_name")]
     return pa.concat_tables(candles).replace_schema_metadata(coverage), pa.concat_tables(alerts).sort_by(order)
 
 
-def write_market(directory: Path, **market: int) -> tuple[Path, Path]:
-    """Write ``candles.parquet`` and ``alerts.parquet`` of ``make_market(**market)``; return their paths."""
+def write_market(
+    directory: Path, on_token: Callable[[int], None] = lambda made: None, **market: int
+) -> tuple[Path, Path]:
+    """Write ``candles.parquet`` and ``alerts.parquet`` of ``make_market``; return their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     paths = directory / "candles.parquet", directory / "alerts.parquet"
-    for path, table in zip(paths, make_market(**market), strict=True):
+    for path, table in zip(paths, make_market(**market, on_token=on_token), strict=True):
         pq.write_table(table, path, compression="zstd")
     return paths
 

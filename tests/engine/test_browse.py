@@ -5,6 +5,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 import small_market
+from shared_market import DATA, needs_data
 from small_market import Market, run
 
 
@@ -208,6 +209,56 @@ def test_a_file_without_a_usable_series_is_exit_3(tmp_path):
 
     for words in ([], ["--json"]):
         assert 3 == run("data", "check", market.candles, *words).code
+
+
+# Of each damaged file: the exit code, series and those usable, rows and those usable, what is wrong.
+DAMAGED: dict = {
+    "dirty_quotes_1d": (
+        *(0, (1, 1), (502, 338)),
+        {"no_time": 50, "nan": 51, "negative": 3, "zero": 51, "high_lt_low": 2, "oc_outside_hl": 7, "bad_volume": 1},
+    ),
+    "dex_tokens_1m_2025oct_raw": (3, (2, 0), (561, 0), {"unsorted": 557}),
+    "dex_tokens_1m_2025oct_raw --on-unsorted sort --on-dup-conflict last": (
+        *(0, (2, 2), (561, 311)),
+        {"unsorted": 557, "dup_identical": 245, "dup_conflict": 5},
+    ),
+    "sol_usd_pool_1m_2025oct_duplicated": (3, (1, 0), (3000, 0), {"dup_identical": 2490, "dup_conflict": 10}),
+    "sol_usd_pool_1m_2025oct_duplicated --on-dup-conflict first": (
+        *(0, (1, 1), (3000, 500)),
+        {"dup_identical": 2490, "dup_conflict": 10},
+    ),
+    "nasdaq_1m_2020apr": (0, (12, 12), (6992, 6992), {"off_grid": 12}),
+    "fxcm_gbpusd_m1_bid_2012": (0, (1, 1), (30117, 30117), {"bad_volume": 30117}),
+    "btcusd_1mo_2012_2024": (0, (1, 1), (156, 156), {"off_grid": 149}),
+    "xrp_eth_1m_2019oct_gappy": (0, (1, 1), (2469, 2469), {}),
+}
+
+
+@needs_data[0]
+@needs_data[1]
+@pytest.mark.parametrize("name", DAMAGED)
+def test_what_is_wrong_with_each_damaged_file_of_the_markets(name):
+    code, series, rows, problems = DAMAGED[name]
+    file, *words = name.split()
+    done = run("data", "check", DATA / "candles" / f"{file}.parquet", *words)
+    found = json.loads(run("data", "check", DATA / "candles" / f"{file}.parquet", *words, "--json").out)
+
+    assert (code, "") == (done.code, done.err)
+    assert (series, rows, problems) == (
+        (found["series"], found["usable"]),
+        (found["rows_in"], found["rows_out"]),
+        found["problems"],
+    )
+    assert [] == [f"{n:,} {kind}" for kind, n in problems.items() if f"{n:,} {kind}" not in done.out]
+
+
+@needs_data[0]
+@needs_data[1]
+def test_alerts_with_the_time_of_day_alone_are_refused():
+    done = run("data", "check", DATA / "alerts" / "signals_time_only_dirty.csv")
+
+    assert (3, "") == (done.code, done.out)
+    assert "signals_time_only_dirty.csv:2: time is '20:48'; it must be an integer, milliseconds since" in done.err
 
 
 def test_notes_beyond_the_limit_are_counted(made):

@@ -7,10 +7,11 @@ import small_market
 from highwater.engine.diff import changes, first_row
 from highwater.engine.diff_trades import REASONS, metrics, trades
 from highwater.io.publish import stage
-from highwater.io.runs import find_run, read_artifact, read_manifest
+from highwater.io.runs import read_artifact, read_manifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_market import STEP, ms, run, tables
+from small_market import run, tables
+from small_runs import made_by, with_a_crash
 
 USUAL = ["strategy", "--tp", "1.1", "--sl", "0.8", "--trail", "0.1"]
 # What the second run does otherwise, and the reasons that must come up (beside "same").
@@ -34,7 +35,7 @@ def home(tmp_path_factory):
     market = small_market.write(folder)
     pq.write_table(tables()[1].slice(0, 15), folder / "fewer.parquet")
     usual = made_by(USUAL, market, folder / "runs")
-    pq.write_table(with_a_crash(usual), folder / "changed.parquet")
+    pq.write_table(with_a_crash(usual, 2)[0], folder / "changed.parquet")
     others = {
         "alerts": market._replace(alerts=folder / "fewer.parquet"),
         "candles": market._replace(candles=folder / "changed.parquet"),
@@ -48,24 +49,6 @@ def home(tmp_path_factory):
             pairs[way] = usual, made_by(USUAL, others[more], folder / "runs")
     pairs["more alerts"] = pairs["fewer alerts"][::-1]
     return folder, pairs
-
-
-def made_by(words, market, runs):
-    """Return the directory of the run that a command made."""
-    done = run(*words, *market.flags, "--runs", runs, "--quiet")
-    assert 0 == done.code, done.err
-    return find_run(runs, "latest").path
-
-
-def with_a_crash(run_of):
-    """Return the candles with one that falls to a tenth two candles into a trade."""
-    alerts, found = (read_artifact(run_of, kind).to_pylist() for kind in ("alerts", "trades"))
-    row = next(i for i, trade in enumerate(found) if trade["status"] == "OK" and trade["time_exposed_ms"] > 5 * STEP)
-    rows = tables()[0].to_pylist()
-    when = found[row]["entry_ts_ms"] + 2 * STEP
-    at = next(r for r in rows if r["token_address"] == alerts[row]["mint"] and ms(r["timestamp"]) == when)
-    at["low"] = 0.1 * min(at["open"], at["close"])
-    return pa.Table.from_pylist(rows, tables()[0].schema)
 
 
 def compared(runs, top=1000):

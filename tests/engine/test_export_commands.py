@@ -135,3 +135,20 @@ def test_a_run_without_paths_has_no_guide(copy, tmp_path):
     for form in ("parquet", "csv", "duckdb"):
         assert 4 == run("runs", "export", entry.run_id, "--format", form, "--output", tmp_path / form).code
         assert [] == list((tmp_path / form).iterdir())
+
+
+def test_a_search_that_held_days_out_is_exported_without_them(tmp_path):
+    market, runs = small_market.write(tmp_path), tmp_path / "runs"
+    words = [*market.flags, "--trials", "20", "--horizon", "2h", "--holdout", "40%", "--runs", runs, "--quiet"]
+    assert 0 == run("sweep", *words).code
+    search = find_run(runs, "latest").path
+    assert 0 == run("sweep", "unseal", "latest", "--runs", runs, "--quiet").code
+    opened = find_run(runs, "latest").path
+    for path, left_out in ((search, "SEALED"), (opened, "PURGED")):
+        done = run("runs", "export", path, "--output", tmp_path / path.name)
+        rows_of = {each["call_id"]: each["rows"] for each in rows(tmp_path / path.name / "per_alert" / "index.parquet")}
+        paths = read_artifact(path, "paths").to_pylist()
+
+        assert (0, "") == (done.code, done.err)
+        assert {left_out, "OK"} <= {row["status"] for row in paths}
+        assert {row["call_id"]: row["n_bars"] or 0 for row in paths} == rows_of

@@ -3,7 +3,6 @@ import hashlib
 import json
 import shutil
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +18,8 @@ from highwater.io.runs import find_run, read_artifact, read_manifest, verify
 from highwater.io.schemas import ERRORS
 from highwater.io.slices import slices
 from shared_market import DATA, needs_data
-from small_market import HORIZON, REJECTED, STEP, ms, run, tables
+from small_market import HORIZON, REJECTED, run, tables
+from small_runs import made_by, with_a_crash
 
 LADDER = '{"tp":[{"mult":1.1,"frac_bps":5000},{"mult":2,"frac_bps":3000}],"trail":{"pct":0.2},"tp_gap_fill":"open"}'
 COMMANDS = {
@@ -67,13 +67,6 @@ def home(tmp_path_factory):
     return folder, made
 
 
-def made_by(words, market, runs):
-    """Return the directory of the run that a command made."""
-    done = run(*words, *market.flags, "--runs", runs, "--quiet")
-    assert 0 == done.code, done.err
-    return find_run(runs, "latest").path
-
-
 def store(folder):
     return Store(runs=folder / "runs", quiet=True)
 
@@ -119,20 +112,9 @@ def fresh(tmp_path):
     return market, made_by(COMMANDS["strategy"], market, tmp_path / "runs")
 
 
-def with_a_crash(run_of):
-    """Return the candles with one that falls to a tenth, an hour into a trade, and the row of that trade."""
-    alerts, trades = (read_artifact(run_of, kind).to_pylist() for kind in ("alerts", "trades"))
-    row = next(i for i, trade in enumerate(trades) if trade["status"] == "OK" and trade["time_exposed_ms"] > 20 * STEP)
-    rows = tables()[0].to_pylist()
-    when = trades[row]["entry_ts_ms"] + 12 * STEP
-    at = next(r for r in rows if r["token_address"] == alerts[row]["mint"] and ms(r["timestamp"]) == when)
-    at["low"] = 0.1 * min(at["open"], at["close"])
-    return pa.Table.from_pylist(rows, tables()[0].schema), row
-
-
 def test_one_changed_candle_is_named_by_its_effect(fresh, tmp_path):
     market, before = fresh
-    candles, row = with_a_crash(before)
+    candles, row = with_a_crash(before, 12)
     pq.write_table(candles, tmp_path / "changed.parquet")
     done = again.rerun(before, store(tmp_path), candles=tmp_path / "changed.parquet")
     call = read_artifact(before, "alerts")["call_id"][row].as_py()
@@ -223,7 +205,7 @@ def test_a_slice_that_is_gone_is_cut_again_if_its_source_is_still_the_same(fresh
 def test_a_slice_whose_source_is_gone_or_changed_is_missing(fresh, tmp_path):
     market, before = fresh
     shutil.rmtree(tmp_path / "runs" / ".slices")
-    pq.write_table(with_a_crash(before)[0], market.candles)
+    pq.write_table(with_a_crash(before, 12)[0], market.candles)
     with pytest.raises(MissingError, match=r"are not in .*, and .* holds others now; name their folder"):
         again.rerun(before, store(tmp_path))
     market.candles.unlink()

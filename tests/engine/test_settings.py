@@ -60,6 +60,11 @@ def test_every_field_is_explained(record):
             "--from 2024-01-02T00:00Z is not before",
         ),
         (lambda: Sources(**FILES, from_=5, to=5), "is not before --to"),
+        (lambda: Sources(**FILES, mcap_min=5e4, mcap_max=1e4), "--mcap-min 50000 is above --mcap-max 10000"),
+        (
+            lambda: Sources(**FILES, alerts_table="a", alerts_query="SELECT 1"),
+            "--alerts-table and --alerts-query each name the alerts; leave one out",
+        ),
         (lambda: Trading(horizon=0), "--horizon is 0"),
         (lambda: Trading(fee_bps=-1.0), "--fee-bps is -1; it must be at least 0 and below 5000"),
         (lambda: Trading(slippage_bps=5000.0), "--slippage-bps is 5000; it must be at least 0 and below 5000"),

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from highwater.engine.values import (
     parse_instant,
     parse_size,
     show,
+    show_bps,
     show_duration,
     show_instant,
     show_size,
@@ -183,3 +185,20 @@ def test_a_shown_instant_reads_back(ms):
 @given(st.integers(0, 2**50))
 def test_a_shown_size_reads_back(size):
     assert size == parse_size(show_size(size))
+
+
+@pytest.mark.parametrize(
+    ("bps", "digits", "text"),
+    [
+        (613.4, 1, "+6.1%"),
+        (-1200, 0, "-12%"),
+        (-15.25, 2, "-0.15%"),
+        (0.0, 1, "+0.0%"),
+        (99_999_999.0, 1, "+1000000.0%"),
+        (123_456_789.0, 1, "+1.23e+06%"),
+        (None, 1, "-"),
+        (math.nan, 1, "-"),
+    ],
+)
+def test_basis_points_as_a_percentage(bps, digits, text):
+    assert text == show_bps(bps, digits)

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -163,6 +164,35 @@ def test_database_times_are_utc_wherever_it_runs(tmp_path, monkeypatch, zone, sq
     path = database(tmp_path / "a.duckdb", f"CREATE TABLE caller_links_d AS SELECT 'A' mint, {sql} AS ts")
 
     assert ["2024-01-01T12:00:00.000Z"] == column(read_alerts(path), "created_at")
+
+
+ZONED = """
+import sys
+import duckdb
+from highwater.io.alerts import read_alerts
+
+with duckdb.connect() as there:
+    print(there.execute("SELECT current_setting('TimeZone')").fetchone()[0])
+for cell in sys.argv[2:]:
+    query = f"SELECT 'A' AS mint, {cell} AS ts"
+    print(read_alerts(sys.argv[1], query=query).table["created_at"][0])
+"""
+
+
+def test_a_query_that_hangs_on_the_time_zone_is_answered_in_utc(tmp_path):
+    """In a process of its own: DuckDB asks for the machine's zone once."""
+    path, then = database(tmp_path / "a.duckdb", "CREATE SCHEMA canon"), "TIMESTAMPTZ '2024-01-01 20:00:00+00'"
+    cells = [f"{then}::TIMESTAMP", f"{then}::VARCHAR", f"{then}::DATE", "TIMESTAMP '2024-01-01 20:00:00'::TIMESTAMPTZ"]
+    done = subprocess.run(
+        [sys.executable, "-c", ZONED, path, *cells],
+        env=os.environ | {"TZ": "Asia/Tokyo"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    evening = "2024-01-01T20:00:00.000Z"
+
+    assert ["Asia/Tokyo", evening, evening, "2024-01-01T00:00:00.000Z", evening] == done.stdout.split()
 
 
 def test_locked_database_is_busy(tmp_path):

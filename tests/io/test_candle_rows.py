@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from highwater.io import files
 from highwater.io.candles import CandleOptions, read_candles
 from highwater.io.errors import (
     AccessError,
@@ -47,14 +48,15 @@ def test_row_groups_that_cannot_hold_a_token_are_skipped(tmp_path):
     assert ("A",) == found.tokens
 
 
-def test_hive_values_are_text_and_unquoted(tmp_path):
+@pytest.mark.parametrize("key", ["token_address", "mint", "symbol", "Token"])
+def test_hive_values_are_text_and_unquoted(tmp_path, key):
     bare = table(("x", "x")).drop_columns("token_address")
     for mint in ("0012", "NULS%2FBTC"):
-        written(tmp_path / "s_part" / f"token_address={mint}" / "data_0.parquet", bare)
+        written(tmp_path / "s_part" / f"{key}={mint}" / "data_0.parquet", bare)
 
     assert ("0012", "NULS/BTC") == read_candles(tmp_path / "s_part").tokens
     assert ("0012",) == read_candles(tmp_path / "s_part", tokens=["0012"]).tokens
-    assert ("0012",) == read_candles(tmp_path / "s_part" / "token_address=0012" / "data_0.parquet").tokens
+    assert ("0012",) == read_candles(tmp_path / "s_part" / f"{key}=0012" / "data_0.parquet").tokens
 
 
 def test_other_partitions_are_not_even_opened(tmp_path):
@@ -250,3 +252,23 @@ def test_candle_without_token_is_refused(tmp_path):
     path = written(tmp_path / "c.parquet", table(("A", None)))
     with pytest.raises(DataError, match=r"c.parquet:2: token_address is 'null'"):
         read_candles(path)
+
+
+@pytest.mark.parametrize("name", ["c.parquet", "c.ipc", "c.csv", "c.csv.gz", "folder"])
+def test_how_much_has_been_read_is_told(tmp_path, name, monkeypatch):
+    monkeypatch.setattr(files, "_BATCH_ROWS", 2)
+    told, data = [], table(("A",) * 6)
+    if name == "folder":
+        paths = [written(tmp_path / f"{i}.parquet", data.slice(3 * i, 3)) for i in range(2)]
+        paths.append(written(tmp_path / "token_address=B" / "d.parquet", data))
+    else:
+        paths = [written(tmp_path / name, data)]
+    size = sum(path.stat().st_size for path in paths)
+    source = tmp_path if name == "folder" else paths[0]
+    read_candles(source, ["A", "0", "1"], on_progress=lambda *given: told.append(given))
+
+    assert {size} == {total for _, total in told}
+    assert sorted(told) == told
+    assert (size, size) == told[-1]
+    if name in ("c.parquet", "folder"):
+        assert len({done for done, _ in told}) > 2

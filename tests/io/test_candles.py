@@ -63,7 +63,9 @@ def test_conflict_names_what_differs(tmp_path):
     report = read_candles(path).reports[0]
 
     assert ("E_DUP_CONFLICT", 2) == (report.error, report.where)
-    assert "A: two different bars at 2023-11-14T22:15Z (high 110 vs 500)" == report.message
+    where = "A: two different bars at 2023-11-14T22:15Z (high 110 vs 500)"
+
+    assert f"{where}; --on-dup-conflict first keeps one" == report.message
 
 
 def test_series_of_bad_bars_only_is_kept_empty(tmp_path):

@@ -166,6 +166,54 @@ def test_a_large_slice_takes_no_memory_of_its_own(tmp_path):
     assert int(grown_kib) < 8_192
 
 
+KERNELS = """
+import sys
+from pathlib import Path
+import numpy as np
+from highwater.io.slices import open_slice
+from highwater.kernels import Alerts, Costs, Rules, column, enter_all, entry_rule, measure_all, policy, simulate_all
+
+def kib(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+def worked(path):
+    one, step = open_slice(path), 60_000
+    first = np.arange(0, one.facts.rows, 3_000)
+    last, ts = np.minimum(first + 3_000, one.facts.rows), one.candles.ts[first]
+    ends, even = np.full(first.size, one.candles.ts[-1] + step), np.ones(first.size, bool)
+    asked = Alerts(*(column(each, each.dtype) for each in (first, last, ts, np.full(first.size, np.nan), ends, even)))
+    nobody = column(np.zeros(first.size), np.int64)
+    windows = enter_all(one.candles, asked, entry_rule(0, 2_000 * step, step), nobody)
+    windows = type(windows)(*(column(each, each.dtype) for each in windows))
+    measure_all(one.candles, windows, asked, step, column([1.0001, 2.0]))
+    simulate_all(one.candles, windows, step, policy(sl=0.5, tp=[2.0]), Rules(), Costs())
+    return one, int((windows.last - windows.first).sum())
+
+worked(sys.argv[2])
+Path("/proc/self/clear_refs").write_text("5")  # the peak so far, that of the compiler, is forgotten
+before = kib("RssAnon")
+mapped, candles = worked(sys.argv[1])
+print(kib("VmHWM") - kib("RssFile") - kib("RssShmem") - before, candles)
+"""
+
+
+@linux
+def test_kernels_read_a_large_slice_where_it_lies(tmp_path):
+    """Even for a moment there is no second copy: at its peak the process holds the file's pages and little else."""
+    rows = 3_000_000
+    large = build(tmp_path / "large", market({"A": range(rows)}), spans(("A", -1, 0, rows)), MARK)
+    small = build(tmp_path / "small", market({"A": range(6_000)}), spans(("A", -1, 0, 6_000)), MARK)
+    done = subprocess.run(
+        [sys.executable, "-c", KERNELS, large.path, small.path], check=True, capture_output=True, text=True
+    )
+    grown_kib, candles = map(int, done.stdout.split())
+
+    assert large.facts.bytes > 140_000_000
+    assert 2_000_000 == candles
+    assert grown_kib < 8_192
+
+
 def test_the_fingerprint_covers_all_that_a_slice_is_cut_from():
     rows = [("A", 0, 1, 9), ("B", 0, 1, 9)]
     variants = [

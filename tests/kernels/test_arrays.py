@@ -63,7 +63,7 @@ def test_legacy_costs_add_on_the_way_out():
 def test_names_have_the_place_of_their_number():
     numbered = {name: value for name, value in vars(arrays).items() if type(value) is int}
 
-    assert [numbered[name] for name in arrays.REASONS[1:]] == [1, 2, 3, 4, 5, 6, 7]
+    assert [numbered[name] for name in arrays.REASONS[1:]] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [numbered[name] for name in arrays.STATUSES] == [0, 1, 2, 3, 4, 5, 6, 7]
     assert [numbered[name] for name in arrays.FLAGS] == [1, 2, 4, 8]
     assert {name.upper(): value for name, value in (arrays.INTRABAR | arrays.ENTRY).items()}.items() <= numbered.items()

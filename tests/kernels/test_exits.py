@@ -88,6 +88,12 @@ def test_random_trades_equal_the_oracle(intrabar):
     assert None is next(differences(random_trades(), intrabar), None)
 
 
+def test_there_are_twenty_thousand_of_them():
+    _, _, windows, _ = random_trades()
+
+    assert (windows.status == 0).sum() > (20_000 if not numba.config.DISABLE_JIT else 2_000)
+
+
 @pytest.mark.parametrize("intrabar", INTRABAR)
 def test_long_trades_equal_the_oracle(intrabar):
     assert None is next(differences(long_trades(), intrabar), None)

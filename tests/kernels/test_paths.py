@@ -1,8 +1,10 @@
 import naive
+import numba
+import numpy as np
 import pytest
 from golden_cases import cases, expected, same
-from highwater.kernels.arrays import INTRABAR, column
-from highwater.kernels.paths import first_activity, measure_all
+from highwater.kernels.arrays import INTRABAR, NEVER, Candles, Entry, column
+from highwater.kernels.paths import PATH, TOUCH, first_activity, measure, measure_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_market import (
@@ -143,3 +145,28 @@ def test_first_activity_is_the_first_candle_that_traded(alert_ts, first, last, w
     bars = [(i * STEP, 1.0, 1.0, 1.0, 1.0, float(i == 2)) for i in range(4)]
 
     assert wait == first_activity(candles_of(bars), first, last, alert_ts, STEP)
+
+
+@numba.njit
+def highs(bars, multiples):
+    """A user's own loop: how far the price rises after each candle's open, and how often to a level."""
+    out, hits = np.empty(bars.ts.size), 0
+    path, touches = np.zeros(1, PATH), np.zeros(multiples.size, TOUCH)
+    for i in range(bars.ts.size):
+        rest = Candles(bars.ts[i:], bars.open[i:], bars.high[i:], bars.low[i:], bars.close[i:], bars.volume[i:])
+        entry = Entry(rest.open[0], rest.ts[0], rest.ts[0] + NEVER, NEVER, STEP, True, True, 0, 0.0)
+        measure(rest, entry, multiples, path[0], touches)
+        out[i] = path[0]["ath_mult"]
+        hits += touches[0]["hit"]
+    return out, hits
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_a_user_measures_paths_in_a_loop_of_their_own(writeable):
+    bars = candles_of([(i * STEP, o, h, o / 2, o, 1.0) for i, (o, h) in enumerate([(1, 2), (4, 5), (2, 3), (3, 3)])])
+    bars = Candles(*(np.array(each) for each in bars))
+    for each in bars:
+        each.flags.writeable = writeable
+    found, hits = highs(bars, np.array([1.5, 9.0]))
+
+    assert ([5.0, 1.25, 1.5, 1.0], 2) == (found.tolist(), hits)

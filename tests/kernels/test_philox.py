@@ -1,3 +1,4 @@
+import numba
 import numpy as np
 import pytest
 from highwater.kernels.philox import philox, uniform, uniforms
@@ -83,3 +84,16 @@ def test_dimensions_and_streams_differ():
     draws = [uniform(seed, trial, d, s) for seed in (0, 1) for trial in (0, 1, 2**32) for d in (0, 1) for s in (0, 1)]
 
     assert 24 == len(set(draws))
+
+
+@numba.njit
+def dice(seed, count):
+    """A user's own loop: throws of a die."""
+    out = np.empty(count, np.int64)
+    for i in range(count):
+        out[i] = 1 + int(6 * uniform(seed, i, 0, 9))
+    return out
+
+
+def test_a_user_draws_in_a_loop_of_their_own():
+    assert [1 + int(6 * draw(5, i, 0, 9)) for i in range(20)] == dice(5, 20).tolist()
