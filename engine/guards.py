@@ -228,9 +228,12 @@ def ranked_columns(there: Ground, policies: Policies, trials: Ints, luck: Luck |
 
 def unseen_of(there: Ground, luck: Luck, policies: Policies) -> Unseen | None:
     """Return what the folds' trials, ``policies`` in the order of ``luck.folds``, made of their folds; None without."""
-    if not luck.folds:
-        return None
-    sums, alerts = by_day(there, policies), luck.calendar.alerts
+    return unseen_by_day(by_day(there, policies), luck) if luck.folds else None
+
+
+def unseen_by_day(sums: Ints, luck: Luck) -> Unseen:
+    """Return the ``Unseen`` of the folds' trials by their days, int64[F, D]."""
+    alerts = luck.calendar.alerts
     days = [slice(fold.first, fold.last) for fold in luck.folds]
     made = np.concatenate([row[part] for row, part in zip(sums, days, strict=True)])
     entered = np.concatenate([alerts[part] for part in days])

@@ -81,7 +81,7 @@ class Judgement:
             "search": search,
             "winner": self.evidence and asdict(self.evidence),
         }
-        return _defined(found)
+        return defined(found)
 
 
 def judge(
@@ -132,10 +132,10 @@ def _at(trials: Tried, numbers: list[int]) -> Policies:
     return Policies(*(column(np.concatenate(parts), parts[0].dtype) for parts in zip(*some, strict=True)))
 
 
-def _defined(value: Any) -> Any:
+def defined(value: Any) -> Any:
     """Return JSON values with null for every number that is not finite."""
     if isinstance(value, dict):
-        return {name: _defined(each) for name, each in value.items()}
+        return {name: defined(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_defined(each) for each in value]
+        return [defined(each) for each in value]
     return None if isinstance(value, float) and not isfinite(value) else value

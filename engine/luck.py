@@ -3,8 +3,8 @@
 Sums are whole millionths, so nothing here depends on how the trials are cut or on how many threads there are.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil, log, sqrt
 
@@ -105,21 +105,37 @@ def luck_of(
     known, _ = calendar(there)
     if known.days < LEAST_DAYS:
         return None
+    few, keys = by_day(there, sample), np.empty(trials, np.uint64)
+    room = max(64, there.memory // (2 * 8 * known.days))
+
+    def blocks() -> Iterable[Ints]:
+        for first in range(0, trials, room):
+            some = policies(first, min(room, trials - first))
+            keys[first : first + room] = keys_of(some)
+            yield few[first : first + room] if trials == len(few) else by_day(there, some)
+            advance(min(trials, first + room))
+
+    found = luck_by_day(known, there.prepared.trading.horizon, few, blocks(), blind, there.threads)
+    return replace(found, distinct=int(np.unique(keys).size))
+
+
+def luck_by_day(
+    known: Calendar, horizon: int, few: Ints, blocks: Iterable[Ints], blind: int, threads: int | None
+) -> Luck:
+    """Return the ``Luck`` of trials that come as ``blocks`` of their days, int64[N, D], all of them distinct.
+
+    ``few`` int64[T, D] stand for all; ``horizon``: the longest that what is earned on a day takes, ms.
+    """
     from ..kernels.jit import threads as on
     from ..kernels.luck import grouped
     from ..kernels.sharpe import sharpes_of
 
-    few, horizon = by_day(there, sample), there.prepared.trading.horizon
     length = block_days(few.mean(axis=0), horizon)
     best, race = _Best(known.days, length), _Race(known, folds_of(known, horizon))
-    split, blocks = split_of(known, horizon), []
-    sharpes, keys = np.empty(blind), np.empty(trials, np.uint64)
-    room = max(64, there.memory // (2 * 8 * known.days))
-    for first in range(0, trials, room):
-        some = policies(first, min(room, trials - first))
-        keys[first : first + room] = keys_of(some)
-        sums = few[first : first + room] if trials == len(few) else by_day(there, some)
-        with on(there.threads):
+    split, halves = split_of(known, horizon), []
+    sharpes, first = np.empty(blind), 0
+    for sums in blocks:
+        with on(threads):
             for s in range(0, len(sums), CHUNK):
                 part, begin = sums[s : s + CHUNK], first + s
                 best.add(part, begin)
@@ -128,16 +144,15 @@ def luck_of(
                     race.add(part, begin)
                     sharpes[begin : begin + len(part)] = sharpes_of(part)
                     if split:
-                        blocks.append(grouped(part, split[1], split[0]))
-        advance(first + len(sums))
-    with on(there.threads):
-        halving = halving_of(np.concatenate(blocks, axis=1), known, split[1]) if split and blind > 1 else None
+                        halves.append(grouped(part, split[1], split[0]))
+        first += len(sums)
+    with on(threads):
+        halving = halving_of(np.concatenate(halves, axis=1), known, split[1]) if split and blind > 1 else None
         independent = independent_of(few)
     spread = sharpes[~np.isnan(sharpes)]
     variance = float(spread.var()) if spread.size else float("nan")
-    distinct = int(np.unique(keys).size)
     found = *best.found(), variance, independent, halving, race.found()
-    return Luck(known, trials, distinct, length, *found, blind)
+    return Luck(known, first, first, length, *found, blind)
 
 
 def block_days(series: Floats | Ints, horizon: int) -> float:

@@ -1,5 +1,7 @@
 """The Arrow schemas of a session run's tables (SESSIONS); names are a contract. Times are ms UTC, days ISO dates."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -13,6 +15,8 @@ PATHS = {
     "symbols": "results/symbols.parquet",
     "equity": "results/equity.parquet",
     "governance": "results/governance.parquet",
+    "session_trials": "results/trials.parquet",
+    "perturbation": "results/perturbation.parquet",
 }
 
 
@@ -93,6 +97,36 @@ FACTOR_TABLE = pa.schema(
     ]
 )
 
+# What a setting is worth: the change of the expectancy, in R, with the setting that much lower or higher.
+PERTURBATION = pa.schema(
+    [
+        *_fields(TEXT, "run_id! setting!"),
+        *_fields(FLOAT, "value!"),
+        *_fields(FLOAT, "minus_20_pct minus_10_pct plus_10_pct plus_20_pct mean_abs_change"),
+        *_fields(INT, "rank!"),
+    ]
+)
+
+TRIAL_METRICS = (
+    *("total_trades", "win_rate", "total_r", "expectancy", "median_r", "profit_factor", "sharpe_ratio"),
+    *("sortino_ratio", "max_drawdown_r", "max_drawdown_pct", "worst_r", "best_r", "ambiguous_rate", "net_pnl"),
+)
+
+
+def trials(settings: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Return the schema of a search's configurations, one row each, the best first; ``settings`` by dotted name."""
+    by_name = {field.name: field for field in SYMBOLS}
+    return pa.schema(
+        [
+            *_fields(TEXT, "run_id!"),
+            *_fields(INT, "trial_id! rank!"),
+            *_fields(BOOL, "enough_trades!"),
+            *(pa.field(name, kind) for name, kind in settings.items()),
+            *(by_name[name] for name in TRIAL_METRICS),
+        ]
+    )
+
+
 FIXED = {
     "session_trades": TRADES,
     "session_fills": FILLS,
@@ -100,4 +134,5 @@ FIXED = {
     "symbols": SYMBOLS,
     "equity": EQUITY,
     "governance": GOVERNANCE,
+    "perturbation": PERTURBATION,
 }

@@ -9,12 +9,14 @@ from ...io.runs import read_artifact
 from ...io.slices import holding
 from ...io.slices import verify as verify_slice
 from ..recipe import Clock
-from ..settings import Store
+from ..settings import Guards, Store
 from .config import parse
 from .run import SEMANTICS, Given, SessionRun, Task, run_sessions
+from .search import work_of
+from .search_run import SearchRun, run_search
 
 
-def again(run: Path, manifest: Manifest, store: Store) -> SessionRun:
+def again(run: Path, manifest: Manifest, store: Store) -> SessionRun | SearchRun:
     """Do the session run in the directory ``run`` again.
 
     Raises MissingError where no slice has its candles, UsageError where its rules are not those of this version.
@@ -31,8 +33,15 @@ def again(run: Path, manifest: Manifest, store: Store) -> SessionRun:
         interval_ms=config["interval_ms"],
         config=parse(config["settings"], f"run {manifest.run_id}"),
         validate=config["validate"],
+        perturb=config.get("perturb", False),
     )
-    return run_sessions(task, _given(run, manifest, store), store, ("runs", "rerun", manifest.run_id), Clock())
+    given, words = _given(run, manifest, store), ("runs", "rerun", manifest.run_id)
+    if "search" not in config:
+        return run_sessions(task, given, store, words, Clock())
+    tried = manifest.trials_so_far
+    return run_search(
+        task, given, work_of(task.config, config), Guards(**config["guards"]), store, words, Clock(), tried
+    )
 
 
 def _given(run: Path, manifest: Manifest, store: Store) -> Given:

@@ -311,10 +311,11 @@ def parse(values: Mapping[str, Any], place: str) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"{place}: {_words(error)}") from None
+        raise UsageError(f"{place}: {words_of(error)}") from None
 
 
-def _words(error: ValidationError) -> str:
+def words_of(error: ValidationError) -> str:
+    """Return the first thing wrong with some settings, in a line."""
     found = error.errors(include_url=False)
     first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
     path = [str(part) for part in first["loc"]]

@@ -139,7 +139,7 @@ def concentration(trades: Mapping[str, Any], days: int) -> dict[str, Metric]:
 
 def _by_day(day: Any, r: Floats, days: int) -> Floats:
     """Return R summed by day, of ``days`` days at least; those without a trade are 0."""
-    _, number = np.unique(np.asarray(day, dtype=str), return_inverse=True)
+    _, number = np.unique(np.asarray(day), return_inverse=True)
     sums = np.zeros(max(days, int(number.max(initial=-1)) + 1))
     np.add.at(sums, number, r)
     return sums

@@ -1,5 +1,6 @@
 """The work of ``highwater backtest --symbols`` from settings to a published run."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,12 +29,15 @@ from ..kept import MENDABLE
 from ..progress import progress
 from ..recipe import FILL_SEMANTICS, Clock, say_if_compiling
 from ..settings import Store
+from .axes import names
 from .calendar import Hours, hours
 from .config import Config, Instrument
 from .ground import ground_of
+from .perturb import perturbed, table_of
 from .prepare import ranges_of, ready_on
 from .quality import quality_of, session_rows, skipped
 from .tables import tables_of
+from .trials import Land
 from .walk import Walked, walk
 
 SEMANTICS = "OR-1"
@@ -43,7 +47,7 @@ _FOREVER = 2**62
 @dataclass(frozen=True)
 class Task:
     """What a run is to do. ``end`` is the day after the last; ``validate``: what becomes of a day whose candles are not
-    whole, None: it is not asked."""
+    whole, None: it is not asked; ``perturb``: say what each setting is worth too."""
 
     symbols: tuple[str, ...]
     first: date
@@ -51,6 +55,7 @@ class Task:
     interval_ms: int
     config: Config
     validate: Literal["warn", "skip_day"] | None = None
+    perturb: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,11 +183,17 @@ def hours_of(task: Task, around_the_clock: bool) -> dict[str, Hours]:
 def run_sessions(task: Task, given: Given, store: Store, command: tuple[str, ...], clock: Clock) -> SessionRun:
     """Walk the sessions of every symbol, and publish trades, fills, equity, metrics, factors and governance."""
     say_if_compiling(store.quiet)
-    with _recorded(task, given, store) as s:
+    with recorded(task, given, store) as s:
         with clock.phase("sessions"):
             walked, rows = _walk_all(task, given, store)
         with clock.phase("tables"):
             tables = tables_of(walked, task.config, s.run_id) | {"sessions": schemas.with_run(rows, s.run_id)}
+        if task.perturb:
+            with clock.phase("perturbation"):
+                found = perturbed(
+                    task.config, lands_of(task, given), list(names()), store.threads or os.cpu_count() or 1
+                )
+                tables["perturbation"] = table_of(found, s.run_id)
         return _publish(s, task, given, walked, tables, store, command, clock)
 
 
@@ -209,8 +220,26 @@ def _walk_all(task: Task, given: Given, store: Store) -> tuple[tuple[Walked, ...
     return tuple(each for each, _ in found), pa.concat_tables([rows for _, rows in found])
 
 
+def lands_of(task: Task, given: Given) -> list[Land]:
+    """Return the symbols that have candles, each on the ground that all settings share.
+
+    Days whose range is not whole by the settings of ``task`` are left out where it says so.
+    """
+    facts, around = given.piece.facts, given.source == "binance"
+    open_hours, found = hours_of(task, around), []
+    for symbol in (each for each in task.symbols if each in facts.tokens):
+        i = facts.tokens.index(symbol)
+        bars = taken(given.piece.candles, slice(facts.offsets[i], facts.offsets[i + 1]))
+        ground = ground_of(bars, facts.interval_ms, open_hours[symbol])
+        skip = None
+        if task.validate is not None:
+            skip = skipped(quality_of(ground, ranges_of(ground, task.config).minutes), task.validate)
+        found.append(Land(symbol, ground, skip, instrument_of(symbol, task.config, around).point_value))
+    return found
+
+
 @contextmanager
-def _recorded(task: Task, given: Given, store: Store):
+def recorded(task: Task, given: Given, store: Store):
     """Hold a stage; a bug inside is published as a failed run, what the user can mend is not."""
     with stage(store.runs, "session") as s:
         try:
@@ -234,6 +263,7 @@ def config_of(task: Task, given: Given) -> dict[str, Any]:
         "source": given.source,
         "validate": task.validate,
         "settings": task.config.model_dump(mode="json"),
+        **({"perturb": True} if task.perturb else {}),
     }
 
 
@@ -253,7 +283,7 @@ def _publish(
         with clock.phase("write"):
             for kind, table in tables.items():
                 s.write(kind, table)
-            s.write("errors", _errors(given, s.run_id))
+            s.write("errors", errors_of(given, s.run_id))
             s.write_file("logs/run.log", "\n".join([*lines, ""]).encode(), "log")
         saved = s.publish(
             config=config_of(task, given),
@@ -281,7 +311,8 @@ def lines_of(task: Task, given: Given) -> list[str]:
     ]
 
 
-def _errors(given: Given, run_id: str) -> pa.Table:
+def errors_of(given: Given, run_id: str) -> pa.Table:
+    """Return the artifact ``errors``: symbols without candles, and notes on the others."""
     rows = [("warning", "candles", f"{symbol}: {error}") for symbol, error in given.failed.items()]
     rows += [("info", "candles", note) for note in (*given.notes, *given.piece.facts.notes)]
     now = utc_text(time.time_ns() // 1_000_000)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..show import console, plain
 from .run import SessionRun, lines_of
+from .search_show import perturbation
 
 TITLE = "ORB Confluence Strategy - Backtest Runner"
 
@@ -29,6 +30,8 @@ def result(run: SessionRun, folder: Path, verbose: bool) -> None:
     if run.task.validate:
         _incomplete(run)
     summary(run)
+    if "perturbation" in run.tables:
+        out.print(*perturbation(run.tables["perturbation"]), sep="\n")
     if verbose:
         out.print(", ".join(f"{name} {ms / 1000:.2f}s" for name, ms in run.clock.spent.items()))
     out.print(f"\nrun {run.run_id}\n    {run.path}\nfiles\n    {folder}", soft_wrap=True)
@@ -108,4 +111,6 @@ def as_json(run: SessionRun, folder: str | None) -> None:
         "failed": {symbol: str(error) for symbol, error in run.given.failed.items()},
         "notes": list(run.given.notes),
     }
+    if "perturbation" in run.tables:
+        document["perturbation"] = run.tables["perturbation"].drop_columns("run_id").to_pylist()
     print(json.dumps(document, indent=2, allow_nan=False))

@@ -34,7 +34,7 @@ class Walked:
 
 def walk(symbol: str, ready: Ready, config: Config, point_value: float = 1.0) -> Walked:
     """Return the trades of one symbol under the settings that ``ready`` was made with; a point is worth that much."""
-    trades, fills, events = _found(ready)
+    trades, fills, events = found_of(ready)
     return Walked(
         symbol,
         ready,
@@ -44,7 +44,7 @@ def walk(symbol: str, ready: Ready, config: Config, point_value: float = 1.0) ->
     )
 
 
-def _found(ready: Ready) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def found_of(ready: Ready) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the kernel's trades, fills and events; it is asked again where the first guess was too small."""
     from ...kernels.exits import FILL
     from ...kernels.session import EVENT, SESSION_TRADE, trade_sessions
