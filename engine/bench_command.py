@@ -17,7 +17,7 @@ def bench(questions: list[str] | None = None, *, figures: bool = False) -> int:
     Args:
         questions: What to measure (default: all): cache, catalog, exits, guards, million, paths, peers, real, scale,
             search, slices, start, verify.
-        figures: Write the table into the README, and the curves beside the benches.
+        figures: Write the table into bench/FIGURES.md, and the curves beside it.
     """
     if not (ROOT / "bench" / "conftest.py").is_file():
         raise MissingError(f"{ROOT}: the benches are not here; clone the repository and run: make bench")

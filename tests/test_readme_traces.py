@@ -3,8 +3,8 @@
 import re
 import shlex
 import shutil
-from pathlib import Path
 
+import documents
 import duckdb
 import pytest
 import small_series
@@ -14,8 +14,7 @@ from highwater.engine.traces.sweeps import parse_strategies
 from shared_market import DATA, needs_data
 from small_market import run
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-SECTION = README.partition("## Strategy traces\n")[2].partition("\n## ")[0]
+SECTION = documents.TRACES.read_text()
 STATEMENTS = [
     text.strip() for block in re.findall(r"```sql\n(.*?)```", SECTION, re.DOTALL) for text in block.split(";")
 ]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import documents
 import duckdb
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +16,7 @@ from highwater.io.runs import list_runs, read_artifact
 from highwater.io.sources.synthetic import write_market
 from shared_market import DATA
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = documents.TEXT
 SEEDS = DATA.parent / "seeds"
 GUIDE, QUICK_START = "highwater baseline \\\n", "highwater backtest path-only"
 SCRIPTS = {"run_baseline_all.py": "baseline", "run_strategy.py": "strategy", "run_random_search.py": "optimizer"}
