@@ -1,6 +1,7 @@
 """A run of traces, and strategies of any runs, as text for a terminal and as JSON."""
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,7 +76,10 @@ def ranking(title: str, rows: Sequence[Mapping[str, Any]], several: bool, hashes
     out.print(table(title, [*heads, *columns], [[*a, *b] for a, b in zip(text, numbers, strict=True)], len(heads)))
     width = max(map(len, names))
     for name, each in dict(zip(names, said, strict=True)).items():
-        out.print(f"{plain(name):<{width}}  {plain(each)}", soft_wrap=True)
+        indent = " " * (width + 2)
+        out.print(
+            textwrap.fill(f"{plain(name):<{width}}  {plain(each)}", out.width, subsequent_indent=indent), soft_wrap=True
+        )
 
 
 def _width(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
