@@ -1,5 +1,6 @@
 """The work of ``highwater sweep --strategy orb`` from settings to a published run."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -61,7 +62,7 @@ def run_search(
     say_if_compiling(store.quiet)
     threads, lands = store.threads or os.cpu_count() or 1, lands_of(task, given)
     with recorded(task, given, store) as s:
-        with clock.phase("search"), progress("configurations", work.count or 0, store.quiet) as advance:
+        with clock.phase("search"), progress("configurations", work.size, store.quiet) as advance:
             found = search(work, lands, threads, advance)
         config = config_of(task, given) | found.described() | {"guards": asdict(asked)}
         proved = None
@@ -99,6 +100,8 @@ def _saved(
         with clock.phase("write"):
             for kind, table in tables.items():
                 s.write(kind, table)
+            best = found.winner().model_dump(mode="json")
+            s.write_file("results/best.json", json.dumps(best, indent=2).encode() + b"\n", "settings")
             if proved is not None:
                 s.write_file("results/guards.json", canonical_json(proved.document()) + b"\n", "guards")
             s.write("errors", errors_of(given, s.run_id))

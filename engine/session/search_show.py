@@ -27,7 +27,9 @@ def result(run: SearchRun, top: int) -> None:
         out.print()
         for line in proof_show.lines(run.proved, run.found):
             out.print(plain(line), soft_wrap=True)
-    out.print(f"\nrun {run.run_id}\n    {run.path}", soft_wrap=True)
+    out.print(
+        f"\nrun {run.run_id}\n    {run.path}\nsettings of the winner\n    {run.path}/results/best.json", soft_wrap=True
+    )
 
 
 def best(run: SearchRun, top: int) -> Table:

@@ -56,9 +56,8 @@ def test_a_grid_in_json(capsys):
 def test_the_winner_is_what_a_backtest_of_its_settings_makes(here, capsys):
     sweep(*SEARCH, *PARAMS, "--method", "grid", "--json")
     best = json.loads(capsys.readouterr().out)["trials"][0]
-    settings = {"trade": {"t1_r": best["trade.t1_r"]}, "orb": {"base_minutes": best["orb.base_minutes"]}}
-    (here / "best.json").write_text(json.dumps(settings))
-    words = ("--symbols", "SPY", *DAYS, "--synthetic", "--config", "best.json", "--json", "--quiet")
+    settings = runs(here)[0][0] / "results" / "best.json"
+    words = ("--symbols", "SPY", *DAYS, "--synthetic", "--config", str(settings), "--json", "--quiet")
     main(["backtest", *words])
     alone = json.loads(capsys.readouterr().out)["symbols"][0]
 
