@@ -12,6 +12,7 @@ import pyarrow as pa
 from ...io.digest import canonical_json
 from ...io.errors import AccessError, HighwaterError, StoreError
 from ...io.publish import Stage
+from ..judgement_show import counted
 from ..ledger import ledger_of
 from ..progress import progress
 from ..recipe import Clock, say_if_compiling
@@ -131,7 +132,7 @@ def searched_lines(found: Searched) -> list[str]:
     """Return what was searched, in words."""
     trials, work = found.trials, found.work
     how = f"random, seed {work.seed}" if work.method == "random" else "grid"
-    said = [f"search   {len(trials.ids):,} configurations of {trials.asked:,} ({how}), by {work.objective}"]
+    said = [f"search   {counted(len(trials.ids), 'configuration')} of {trials.asked:,} ({how}), by {work.objective}"]
     if trials.refused or trials.repeated:
         said.append(f"         {trials.refused:,} refused by the settings, {trials.repeated:,} drawn before")
     for each in work.axes:
