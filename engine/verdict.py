@@ -37,9 +37,8 @@ class Verdict:
         return tuple(check.name for check in self.checks if check.status == "FAIL")
 
 
-def verdict_on(found: Evidence, asked: Guards, word: Word | None = None) -> Verdict:
-    """Return the verdict on a winner; ``word`` puts its means into words (default: ``percent``)."""
-    word = word or percent
+def verdict_on(found: Evidence, asked: Guards, word: Word = percent) -> Verdict:
+    """Return the verdict on a winner; ``word`` puts its means into words."""
     judged = (_luck(found, asked, word), _selection(found, asked), _sharpe(found, asked))
     checks = (*judged, _unseen(found, word), _spread(found, word), _data(found, word))
     if found.mean_bps <= 0 or (found.unseen is not None and found.unseen.high_bps < 0):

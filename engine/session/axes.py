@@ -20,6 +20,7 @@ from .config import Config, words_of
 Value = bool | int | float | str | time | None
 SECTIONS = ("orb", "buffers", "factors", "scoring", "trade", "governance")
 MOST = 1_000_000  # configurations of a grid
+RANDOM = 1_000  # random ones, unless told otherwise
 _RANGE = re.compile(r"(-?[0-9.]+):(-?[0-9.]+)(?::([0-9.]+))?")
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "none": None}
 _STREAM = 2  # of the random numbers: 0 draws policies, 1 resamples
@@ -169,7 +170,7 @@ def drawn(
 ) -> Trials:
     """Return the configurations of a search: every combination, or ``count`` random ones; trial i of a seed is always
     the same. What the settings refuse is only counted."""
-    rows = _grid(axes, count) if method == "grid" else _random(axes, 1000 if count is None else count, seed)
+    rows = _grid(axes, count) if method == "grid" else _random(axes, RANDOM if count is None else count, seed)
     ids, settings, configs, seen, refused, asked = [], [], [], set(), 0, 0
     for i, row in enumerate(rows):
         asked += 1

@@ -1,5 +1,6 @@
 """A search over the settings of the session runner: what every configuration makes, and which are the best."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import pyarrow as pa
 from ...io import schemas, session_schemas
 from ...io.errors import UsageError
 from ...kernels.arrays import Ints
-from .axes import Axis, Trials, Value, drawn
+from .axes import RANDOM, Axis, Trials, Value, drawn
 from .config import Config
 from .metrics import Metric
 from .trials import Days, Land, days_of, made_by_all
@@ -30,7 +31,7 @@ FEWEST = 30  # trades below which a configuration stands behind all others
 class Work:
     """What is searched, and by what measure: ``axes`` ascend by name.
 
-    ``count`` None: every combination of a grid, 1,000 random ones.
+    ``count`` None: every combination of a grid, RANDOM random ones.
     """
 
     config: Config
@@ -40,6 +41,13 @@ class Work:
     seed: int = 1
     objective: Objective = "expectancy"
     fewest: int = FEWEST
+
+    @property
+    def size(self) -> int:
+        """How many configurations are drawn."""
+        if self.count is None and self.method == "grid":
+            return math.prod(len(each.values) for each in self.axes)
+        return RANDOM if self.count is None else self.count
 
 
 @dataclass(frozen=True)

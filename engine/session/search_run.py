@@ -1,5 +1,6 @@
 """The work of ``highwater sweep --strategy orb`` from settings to a published run."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +12,7 @@ import pyarrow as pa
 from ...io.digest import canonical_json
 from ...io.errors import AccessError, HighwaterError, StoreError
 from ...io.publish import Stage
+from ..judgement_show import counted
 from ..ledger import ledger_of
 from ..progress import progress
 from ..recipe import Clock, say_if_compiling
@@ -61,7 +63,7 @@ def run_search(
     say_if_compiling(store.quiet)
     threads, lands = store.threads or os.cpu_count() or 1, lands_of(task, given)
     with recorded(task, given, store) as s:
-        with clock.phase("search"), progress("configurations", work.count or 0, store.quiet) as advance:
+        with clock.phase("search"), progress("configurations", work.size, store.quiet) as advance:
             found = search(work, lands, threads, advance)
         config = config_of(task, given) | found.described() | {"guards": asdict(asked)}
         proved = None
@@ -99,6 +101,8 @@ def _saved(
         with clock.phase("write"):
             for kind, table in tables.items():
                 s.write(kind, table)
+            best = found.winner().model_dump(mode="json")
+            s.write_file("results/best.json", json.dumps(best, indent=2).encode() + b"\n", "settings")
             if proved is not None:
                 s.write_file("results/guards.json", canonical_json(proved.document()) + b"\n", "guards")
             s.write("errors", errors_of(given, s.run_id))
@@ -128,7 +132,7 @@ def searched_lines(found: Searched) -> list[str]:
     """Return what was searched, in words."""
     trials, work = found.trials, found.work
     how = f"random, seed {work.seed}" if work.method == "random" else "grid"
-    said = [f"search   {len(trials.ids):,} configurations of {trials.asked:,} ({how}), by {work.objective}"]
+    said = [f"search   {counted(len(trials.ids), 'configuration')} of {trials.asked:,} ({how}), by {work.objective}"]
     if trials.refused or trials.repeated:
         said.append(f"         {trials.refused:,} refused by the settings, {trials.repeated:,} drawn before")
     for each in work.axes:

@@ -21,13 +21,17 @@ def result(run: SearchRun, top: int) -> None:
         out.print(plain(line), soft_wrap=True)
     out.print()
     out.print(best(run, top))
+    if not run.tables["session_trials"]["enough_trades"][0].as_py():
+        out.print(f"No configuration has {run.found.work.fewest} trades; give more days, or fewer with --min-trades.")
     for line in settings_of(run):
         out.print(plain(line), soft_wrap=True)
     if run.proved is not None:
         out.print()
         for line in proof_show.lines(run.proved, run.found):
             out.print(plain(line), soft_wrap=True)
-    out.print(f"\nrun {run.run_id}\n    {run.path}", soft_wrap=True)
+    out.print(
+        f"\nrun {run.run_id}\n    {run.path}\nsettings of the winner\n    {run.path}/results/best.json", soft_wrap=True
+    )
 
 
 def best(run: SearchRun, top: int) -> Table:
@@ -72,7 +76,8 @@ def perturbation(table: pa.Table) -> Iterator[Table | Text]:
     for row in (each for each in rows if each["mean_abs_change"]):
         cells = (*(number(row[name], "+.3f") for name in names), number(row["mean_abs_change"], ".3f"))
         made.add_row(Text(row["setting"]), f"{row['value']:g}", *cells)
-    yield made
+    if made.row_count:
+        yield made
     if idle := [row["setting"] for row in rows if not row["mean_abs_change"]]:
         yield Text(f"without effect here: {', '.join(idle)}")
 

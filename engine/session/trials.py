@@ -15,6 +15,7 @@ from .metrics import Metric, metrics_of
 from .prepare import ready_on
 from .walk import found_of
 
+WORKERS = 8  # at most: each holds a ground of its own, and half of the work is Python's
 MICRO = 1_000_000  # millionths of R: sums of them do not depend on their order
 
 
@@ -106,6 +107,7 @@ def made_by_all(
 ) -> list[Made | None]:
     """Return what each configuration makes, without its trades, None where the candles do not allow it; the same for
     any number of ``threads``."""
+    threads = max(1, min(threads, len(configs), WORKERS))
     found: list[Made | None] = [None] * len(configs)
     done = [0] * threads
 

@@ -56,9 +56,8 @@ def test_a_grid_in_json(capsys):
 def test_the_winner_is_what_a_backtest_of_its_settings_makes(here, capsys):
     sweep(*SEARCH, *PARAMS, "--method", "grid", "--json")
     best = json.loads(capsys.readouterr().out)["trials"][0]
-    settings = {"trade": {"t1_r": best["trade.t1_r"]}, "orb": {"base_minutes": best["orb.base_minutes"]}}
-    (here / "best.json").write_text(json.dumps(settings))
-    words = ("--symbols", "SPY", *DAYS, "--synthetic", "--config", "best.json", "--json", "--quiet")
+    settings = runs(here)[0][0] / "results" / "best.json"
+    words = ("--symbols", "SPY", *DAYS, "--synthetic", "--config", str(settings), "--json", "--quiet")
     main(["backtest", *words])
     alone = json.loads(capsys.readouterr().out)["symbols"][0]
 
@@ -149,3 +148,24 @@ def test_what_each_setting_is_worth_is_printed_and_kept(here, capsys):
     assert manifest["config"]["perturb"] is True
     main(["runs", "rerun", manifest["run_id"], "--quiet"])
     assert "differs" not in capsys.readouterr().out
+
+
+def test_where_no_configuration_has_enough_trades_that_is_said(here, capsys):
+    (here / "none.yaml").write_text('governance:\n  time_cutoff: "09:31"\n')
+    code = sweep(*SEARCH, "--param", "trade.t1_r=0.5", "--settings", "none.yaml", "--method", "grid")
+    printed = capsys.readouterr().out
+
+    assert not code
+    assert "search   1 configuration of 1 (grid), by expectancy" in printed
+    assert "No configuration has 5 trades; give more days, or fewer with --min-trades." in printed
+    assert "PROVEN\n" not in printed
+    assert "nan" not in printed
+
+
+def test_settings_without_effect_are_named(here, capsys):
+    (here / "none.yaml").write_text('governance:\n  time_cutoff: "09:31"\n')
+    main(["backtest", "--symbols", "SPY", *DAYS, "--synthetic", "--config", "none.yaml", "--perturb", "--quiet"])
+    printed = capsys.readouterr().out
+
+    assert "without effect here: buffers.atr_mult," in printed
+    assert "lower or higher" not in printed
