@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..kernels import arrays
-from ..kernels.arrays import Floats, Ints, Policies
-from .luck import SEED, Fold, Halving, Luck, standing
-from .policy import Policy, to_arrays
+from ..kernels.arrays import Floats, Ints
+from .best import SEED, standing
+from .luck import Fold, Halving, Luck
+from .policy import Policy
 from .recipe import Prepared, enter
 from .strategy import trade_columns
-from .tallies import Ground, by_day
+from .tallies import Ground
 
 INTERVALS = 2000  # resamples of an interval
 MICRO_BPS = 100.0  # millionths in a basis point
@@ -139,16 +140,19 @@ def evidence(
     there: Ground,
     policy: Policy,
     trial: int,
+    sums: Ints,
     luck: Luck | None,
     unseen: Unseen | None,
     tried: int,
     neighbours: tuple[float, float] | None,
 ) -> Evidence:
-    """Return what is known of the winner ``trial`` with ``policy``, ``tried`` configurations ever on these alerts."""
+    """Return what is known of the winner ``trial`` with ``policy``, ``tried`` configurations ever on these alerts.
+
+    ``sums`` int64[1, D] are its days, as ``by_day`` returns them.
+    """
     trades, _ = trade_columns(there.prepared, policy, there.threads)
     ok = np.flatnonzero(there.prepared.ok)
     returns = np.ma.getdata(trades["ret_q"])[ok]
-    sums = by_day(there, to_arrays([policy]))
     chance = ratio = None
     if luck is not None:
         chance, ratio = chance_of(sums, trial, luck), ratio_of(sums[0], luck, tried)
@@ -209,12 +213,14 @@ def ratio_of(sums: Ints, luck: Luck, tried: int) -> Ratio:
     )
 
 
-def ranked_columns(there: Ground, policies: Policies, trials: Ints, luck: Luck | None, tried: int) -> dict[str, Floats]:
-    """Return what the frontier says of its trials: statistic, p-value, what the Sharpe ratio is worth; NaN without."""
+def ranked_columns(sums: Ints, trials: Ints, luck: Luck | None, tried: int) -> dict[str, Floats]:
+    """Return what the frontier says of its trials, their days int64[N, D]; NaN where there is no luck to tell.
+
+    Statistic, p-value, what the Sharpe ratio is worth.
+    """
     names = ("t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried")
     if luck is None:
         return {name: np.full(trials.size, nan) for name in names}
-    sums = by_day(there, policies)
     statistics = standing(sums, luck.length)[1]
     p = [p_of(*each, luck) for each in zip(statistics.tolist(), trials.tolist(), strict=True)]
     ratios = [ratio_of(row, luck, tried) for row in sums]
@@ -226,13 +232,10 @@ def ranked_columns(there: Ground, policies: Policies, trials: Ints, luck: Luck |
     return dict(zip(names, map(np.array, (statistics, p, *worth)), strict=True))
 
 
-def unseen_of(there: Ground, luck: Luck, policies: Policies) -> Unseen | None:
-    """Return what the folds' trials, ``policies`` in the order of ``luck.folds``, made of their folds; None without."""
-    return unseen_by_day(by_day(there, policies), luck) if luck.folds else None
-
-
-def unseen_by_day(sums: Ints, luck: Luck) -> Unseen:
-    """Return the ``Unseen`` of the folds' trials by their days, int64[F, D]."""
+def unseen_of(sums: Ints, luck: Luck) -> Unseen | None:
+    """Return what the folds' trials, their days int64[F, D], made of their folds; None where there are none."""
+    if not luck.folds:
+        return None
     alerts = luck.calendar.alerts
     days = [slice(fold.first, fold.last) for fold in luck.folds]
     made = np.concatenate([row[part] for row, part in zip(sums, days, strict=True)])

@@ -14,11 +14,12 @@ from .frontier import Frontier
 from .guards import Evidence, evidence, ranked_columns, unseen_of
 from .ledger import Ledger, ledger_of
 from .luck import SAMPLE, Luck, luck_of
-from .neighbours import FEW, around
+from .neighbours import neighbourhood
+from .objective import PLATEAU
 from .progress import progress
 from .settings import Guards, Store
 from .space import to_policies
-from .tallies import Ground
+from .tallies import Ground, by_day
 from .verdict import Verdict, verdict_on
 
 
@@ -107,15 +108,16 @@ def judge(
         if known is not None:
             ledger = Ledger(known.tried, ledger.searches, known.peeks)
         space, drawn, ids = best.work.space, best.drawn(), best.rows["trial_id"].astype(np.int64)
-        columns = ranked_columns(there, to_policies(space, drawn), ids, luck, ledger.tried)
-        unseen = luck and unseen_of(there, luck, _at(trials, [fold.trial for fold in luck.folds]))
-        columns["plateau_bps"] = np.full(ids.size, np.nan)
+        folds = _at(trials, [fold.trial for fold in luck.folds] if luck else [])
+        sums = by_day(there, _joined(to_policies(space, drawn), folds))  # at once: tables are made only once
+        columns = ranked_columns(sums[: ids.size], ids, luck, ledger.tried)
+        unseen = luck and unseen_of(sums[ids.size :], luck)
+        columns[PLATEAU] = np.full(ids.size, np.nan)
         beside = None
         if space.varied:
-            sums = around(there, space, {name: values[:FEW] for name, values in drawn.items()})
-            low, high = (each / there.fits.size / 100 for each in sums)
-            columns["plateau_bps"][: low.size], beside = low, (float(low[0]), float(high[0]))
-        found = evidence(there, best.policies()[0], int(ids[0]), luck, unseen, ledger.tried, beside)
+            low, high = neighbourhood(there, best)
+            columns[PLATEAU][: low.size], beside = low, (float(low[0]), float(high[0]))
+        found = evidence(there, best.policies()[0], int(ids[0]), sums[:1], luck, unseen, ledger.tried, beside)
         judged = Judgement(asked, columns, verdict_on(found, asked), found, ledger, luck)
     s.write_file("results/guards.json", canonical_json(judged.document()) + b"\n", "guards")
     return judged
@@ -128,7 +130,10 @@ def sample_rows(count: int) -> Ints:
 
 
 def _at(trials: Tried, numbers: list[int]) -> Policies:
-    some = [trials.policies(number, 1) for number in numbers] or [trials.policies(0, 0)]
+    return _joined(trials.policies(0, 0), *(trials.policies(number, 1) for number in numbers))
+
+
+def _joined(*some: Policies) -> Policies:
     return Policies(*(column(np.concatenate(parts), parts[0].dtype) for parts in zip(*some, strict=True)))
 
 

@@ -6,16 +6,15 @@ Sums are whole millionths, so nothing here depends on how the trials are cut or 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import ceil, log, sqrt
 
 import numpy as np
 
 from ..kernels.arrays import Floats, Ints, Policies
+from .best import Best, block_days
 from .tallies import Calendar, Ground, by_day, calendar
 from .values import DAY
 
-SEED = 0x4C75636B  # of all resamples: the same luck for every search
-RESAMPLES, RANKED, SAMPLE = 1000, 1000, 2000
+SAMPLE = 2000
 HALVES, FOLDS = 10, 8
 CHUNK = 4096  # trials whose means over all resamples are held at once
 PIECE = 65_536  # trials told apart at a time
@@ -105,14 +104,16 @@ def luck_of(
     known, _ = calendar(there)
     if known.days < LEAST_DAYS:
         return None
-    few, keys = by_day(there, sample), np.empty(trials, np.uint64)
-    room = max(64, there.memory // (2 * 8 * known.days))
+    room, keys = max(64, there.memory // (2 * 8 * known.days)), np.empty(trials, np.uint64)
+    begun = policies(0, min(room, trials))
+    sums = by_day(there, begun)
+    few = sums[: sample.sl.size] if _begin(begun, sample) else by_day(there, sample)
 
     def blocks() -> Iterable[Ints]:
         for first in range(0, trials, room):
-            some = policies(first, min(room, trials - first))
+            some = policies(first, min(room, trials - first)) if first else begun
             keys[first : first + room] = keys_of(some)
-            yield few[first : first + room] if trials == len(few) else by_day(there, some)
+            yield by_day(there, some) if first else sums
             advance(min(trials, first + room))
 
     found = luck_by_day(known, there.prepared.trading.horizon, few, blocks(), blind, there.threads)
@@ -131,7 +132,7 @@ def luck_by_day(
     from ..kernels.sharpe import sharpes_of
 
     length = block_days(few.mean(axis=0), horizon)
-    best, race = _Best(known.days, length), _Race(known, folds_of(known, horizon))
+    best, race = Best(known.days, length), _Race(known, folds_of(known, horizon))
     split, halves = split_of(known, horizon), []
     sharpes, first = np.empty(blind), 0
     for sums in blocks:
@@ -155,81 +156,9 @@ def luck_by_day(
     return Luck(known, first, first, length, *found, blind)
 
 
-def block_days(series: Floats | Ints, horizon: int) -> float:
-    """Return the mean length of the blocks of days of a resample: what the series asks for, longer than a trade."""
-    from ..kernels.bootstrap import block_length
-
-    return max(block_length(np.asarray(series, np.float64)), ceil(horizon / DAY) + 1.0)
-
-
-class _Best:
-    """The highest statistic of any trial in every resample, and apart from them the resamples of the RANKED best."""
-
-    def __init__(self, days: int, length: float):
-        from ..kernels.bootstrap import resamples
-
-        self.drawn, self.length = resamples(SEED, days, length, RESAMPLES), length
-        self.least = -sqrt(2 * log(log(days)))
-        self.highs = np.full((RESAMPLES, 3), -np.inf)
-        self.trials, self.statistics = np.empty(0, np.int64), np.empty(0)
-        self.resampled = np.empty((0, RESAMPLES))
-
-    def add(self, sums: Ints, first: int) -> None:
-        """Take in the trials from ``first`` on, int64[N, D], N small: their means over all resamples are held."""
-        from ..kernels.jit import share
-        from ..kernels.luck import raise_highest
-
-        scale, centre = standing(sums, self.length)
-        means = self.drawn @ whole(sums).T
-        enters = np.argsort(-centre, kind="stable")[:RANKED]
-        if self.trials.size == RANKED:
-            enters = enters[centre[enters] > self.statistics[-1]]
-        apart = np.isin(np.arange(centre.size), enters)
-        share(raise_highest, RESAMPLES, means, scale, centre, self.least, apart, self.highs)
-        statistics = np.concatenate([self.statistics, centre[enters]])
-        trials = np.concatenate([self.trials, first + enters])
-        resampled = np.concatenate([self.resampled, (means[:, enters] * scale[enters] - centre[enters]).T])
-        order = np.lexsort((trials, -statistics))
-        best, rest = order[:RANKED], order[RANKED:]
-        self.trials, self.statistics, self.resampled = trials[best], statistics[best], resampled[best]
-        if rest.size:
-            np.maximum(self.highs[:, 0], resampled[rest].max(axis=0), out=self.highs[:, 0])
-
-    def found(self) -> tuple[Floats, Ints, Floats, tuple[float, float, float]]:
-        """Return the highest of all trials in each resample, the best trials, their p-values, and Hansen's three."""
-        from ..kernels.luck import p_value, step_down
-
-        p = step_down(self.statistics, self.resampled, self.highs[:, 0])
-        highs = np.maximum(self.highs[:, 0], self.resampled.max(axis=0))
-        best = max(float(self.statistics[0]), 0.0)
-        consistent, lower, upper = (
-            p_value(np.maximum(each, 0), best) for each in (self.highs[:, 1], self.highs[:, 2], highs)
-        )
-        return np.sort(highs), self.trials, p, (consistent, lower, upper)
-
-
-def standing(sums: Ints, length: float) -> tuple[Floats, Floats]:
-    """Return what makes a sum over T resampled days a statistic, and each trial's own statistic, float64[N].
-
-    The statistic is √T times the mean of a day over its deviation; 0 for a trial whose days do not vary.
-    """
-    from ..kernels.bootstrap import deviations_of
-
-    days, deviation = sums.shape[1], deviations_of(sums, length)
-    varies = deviation > 1e-9 * np.abs(sums).max(axis=1, initial=1)
-    scale = np.where(varies, 1 / np.where(varies, deviation, 1.0) / sqrt(days), 0.0)
-    return scale, sums.sum(axis=1) * scale
-
-
-def whole(sums: Ints) -> Floats:
-    """Return sums int64[N, D] as floats whose sums over any resample are exact, coarser where they would not be."""
-    from ..kernels.bootstrap import EXACT
-
-    most = np.abs(sums).max(axis=1, initial=1) / (EXACT // sums.shape[1])
-    if most.max(initial=0) <= 1:
-        return sums.astype(np.float64)
-    unit = 2.0 ** np.ceil(np.log2(np.maximum(most, 1.0)))[:, None]
-    return np.rint(sums / unit) * unit
+def _begin(some: Policies, few: Policies) -> bool:
+    """Return whether some policies begin with a few."""
+    return all(np.array_equal(part[: few.sl.size], each) for part, each in zip(some, few, strict=True))
 
 
 class _Race:

@@ -10,6 +10,7 @@ from .tallies import Ground, returns, tally
 
 FEW = 100  # trials that are looked at more closely
 STEP = 0.05  # of a value, and a step of its grid at least
+_SUMMIT = "summit_bps"  # beside PLATEAU: the highest mean
 
 
 def around(there: Ground, space: Space, drawn: dict[str, Floats]) -> tuple[Ints, Ints]:
@@ -25,6 +26,15 @@ def around(there: Ground, space: Space, drawn: dict[str, Floats]) -> tuple[Ints,
     return sums.min(axis=0), sums.max(axis=0)
 
 
+def neighbourhood(there: Ground, best: Frontier) -> tuple[Floats, Floats]:
+    """Return the lowest and the highest mean, in bps, of each of the FEW best and its neighbours."""
+    if _SUMMIT in best.rows:  # they were ranked by it
+        return best.rows[PLATEAU], best.rows[_SUMMIT]
+    sums = around(there, best.work.space, {name: values[:FEW] for name, values in best.drawn().items()})
+    low, high = (each / there.fits.size / 100 for each in sums)
+    return low, high
+
+
 def settle(there: Ground, best: Frontier) -> None:
     """Rank the FEW best by their mean again, where the objective is over columns that only they are given.
 
@@ -34,7 +44,7 @@ def settle(there: Ground, best: Frontier) -> None:
     wanted, more = names_of(best.work.objective) - set(best.rows), {}
     drawn = {name: values[:FEW] for name, values in best.drawn().items()}
     if PLATEAU in wanted:
-        more[PLATEAU] = around(there, best.work.space, drawn)[0] / there.fits.size / 100
+        more[PLATEAU], more[_SUMMIT] = neighbourhood(there, best)
     if GROWTH in wanted:
         ret_q = returns(there, to_policies(best.work.space, drawn))
         with np.errstate(divide="ignore", invalid="ignore"):

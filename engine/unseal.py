@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ..io.errors import UsageError
 from ..io.runs import read_artifact, read_manifest
+from .best import block_days
 from .guards import MICRO_BPS, interval
 from .holdout import only_held_out
 from .ledger import peeks_at
-from .luck import LEAST_DAYS, block_days
+from .luck import LEAST_DAYS
 from .policy import Policy, parse_policy, to_arrays
 from .rerun import prepared_again
 from .run import Outcome, run_strategy

@@ -17,6 +17,7 @@ from .philox import uniform
 
 STREAM = 1  # of the random numbers; policies are drawn from stream 0
 EXACT = 2**53
+MEMORY = 0.3  # of the day before in a day, that a test allows for before the days show it
 
 
 @compiled
@@ -86,6 +87,64 @@ def deviations_of(sums: Ints, length: float) -> Floats:
     out = np.empty(sums.shape[0])
     share(deviations, out.size, sums, 1 / length, out)
     return out
+
+
+@compiled
+def fill_squares(sums, most, out, first, last):
+    """Write the squared distances of each row of ``sums`` int64[N, T] from its mean, whole numbers up to ``most``.
+
+    The unit is the row's own: what is told of them is a share of their sum.
+    """
+    for k in range(first, last):
+        total, high = np.int64(0), 0.0
+        for i in range(sums.shape[1]):
+            total += sums[k, i]
+        mean = total / sums.shape[1]
+        for i in range(sums.shape[1]):
+            high = max(high, abs(sums[k, i] - mean))
+        unit = high * high / most
+        for i in range(sums.shape[1]):
+            distance = sums[k, i] - mean
+            out[k, i] = np.rint(distance * distance / unit) if unit > 0.0 else 0.0
+
+
+def squares_of(sums: Ints) -> Floats:
+    """Return the squared distances of the days of each row from its mean, float64[N, T], in a unit of the row's own.
+
+    They are whole numbers whose sums over any resample are exact.
+    """
+    out = np.empty(sums.shape)
+    share(fill_squares, len(out), sums, float(EXACT // sums.shape[1]), out)
+    return out
+
+
+def certainty(days: int, length: float, memory: float = MEMORY) -> tuple[float, float]:
+    """Return what share of their variance ``deviations`` see of so many Normal days, and its degrees of freedom.
+
+    The days hang together as a moving average: each holds ``memory`` of the one before. What is seen is a sum over
+    frequencies but 0 of the days' powers there, weighted by the spectrum of κ: the share is its mean over the power at
+    0, the freedom Satterthwaite's (1946), squared mean over mean square. With blocks of 1 day and no memory they are
+    those of Student's t: 1 - 1/T and T - 1.
+    """
+    q, i = 1 - 1 / length, np.arange(days)
+    kappa = (1 - i / days) * q**i + i / days * q ** (days - i)
+    now, next_ = (1 + memory**2) / (1 + memory) ** 2, memory / (1 + memory) ** 2
+    seen = now * kappa + next_ * (np.roll(kappa, 1) + np.roll(kappa, -1))
+    total = float(kappa.sum())
+    share = float(seen[0]) - total / days
+    return share, (days * share) ** 2 / (days * float((seen**2).sum()) - total**2)
+
+
+def normal_of(t: Floats, freedom: float) -> Floats:
+    """Return about the normal numbers that are as likely as Student's ``t``; Wallace (Ann. Math. Statistics 1959)."""
+    return np.sign(t) * np.sqrt(freedom * np.log1p(t**2 / freedom)) * (8 * freedom + 1) / (8 * freedom + 3)
+
+
+def student_of(z: Floats, freedom: float) -> Floats:
+    """Return Student's t of numbers that ``normal_of`` returns; inf where it is too large for a number."""
+    z = z * (8 * freedom + 3) / (8 * freedom + 1)
+    with np.errstate(over="ignore"):
+        return np.sign(z) * np.sqrt(freedom * np.expm1(z**2 / freedom))
 
 
 def block_length(series: Floats) -> float:

@@ -16,25 +16,66 @@ from .arrays import Floats, Ints
 from .jit import compiled, share
 
 TILE = 4096  # trials whose block sums stay in the processor's cache
+LEAST = 0.25  # of a trial's variance is left in a resample: one that misses its only bad day is no certainty
+
+
+class Standings(NamedTuple):
+    """What makes sums of N trials over resampled days statistics; float64 throughout.
+
+    ``scale`` [N] times a sum of days is √T times their mean over the trial's deviation. ``spread`` [N] times a sum of
+    squares, less ``pull`` [N] times the squared statistic, is the variance in the resample over that in the sample.
+    ``centres`` [3, N] are taken off: the trial's own statistic; Hansen's consistent choice, which does not centre a bad
+    trial; and the lower, which centres at 0 at least.
+    """
+
+    scale: Floats
+    spread: Floats
+    pull: Floats
+    centres: Floats
 
 
 @compiled
-def raise_highest(means, scale, centre, least, joined, highs, first, last):
-    """Raise ``highs`` float64[B, 3], the highest statistic of any trial in each resample, rows ``first`` to ``last``.
+def raise_highest(sums, squares, trials, joined, highs, first, last):
+    """Raise ``highs`` float64[3, B], the highest statistic of any trial in resamples ``first`` to ``last``, squared.
 
-    ``means`` float64[B, N] are of N trials on B resamples, ``scale`` and ``centre`` float64[N] what makes them and the
-    trial's own mean √T over its deviation. Column 0 is centred fully and leaves out the trials ``joined`` bool[N]; 1 is
-    Hansen's consistent choice, which does not centre a trial below ``least``; 2 the lower, which centres at 0 at most.
+    ``sums`` and ``squares`` float64[N, B] are of the days of N trials, and of their squared distances from the trial's
+    mean, on B resamples; ``trials`` are their ``Standings``. Each row of ``highs`` is for one of its centres, the first
+    leaves out the trials ``joined`` bool[N]. A statistic squared keeps its sign.
     """
-    for b in range(first, last):
-        whole, consistent, lower = highs[b, 0], highs[b, 1], highs[b, 2]
-        for k in range(scale.size):
-            value, own = means[b, k] * scale[k], centre[k]
-            if not joined[k]:
-                whole = max(whole, value - own)
-            consistent = max(consistent, value - own if own >= least else value)
-            lower = max(lower, value - max(own, 0.0))
-        highs[b, 0], highs[b, 1], highs[b, 2] = whole, consistent, lower
+    whole, consistent, lower = highs[0, first:last], highs[1, first:last], highs[2, first:last]
+    for k in range(joined.size):
+        some, squared = sums[k, first:last], squares[k, first:last]
+        scale, spread, pull = trials.scale[k], trials.spread[k], trials.pull[k]
+        own, less, least = trials.centres[0, k], trials.centres[1, k], trials.centres[2, k]
+        floor = np.inf if joined[k] else 0.0
+        for b in range(some.size):
+            value = some[b] * scale
+            weight = weight_of(spread * squared[b], pull, value - own)
+            whole[b] = max(whole[b], signed_square(value - own) * weight - floor)
+            consistent[b] = max(consistent[b], signed_square(value - less) * weight)
+            lower[b] = max(lower[b], signed_square(value - least) * weight)
+
+
+@compiled
+def fill_statistics(sums, squares, trials, out, first, last):
+    """Write the statistics, squared, of trials ``first`` to ``last`` in each resample, float64[N, B]; fully centred."""
+    for k in range(first, last):
+        scale, spread, pull, own = trials.scale[k], trials.spread[k], trials.pull[k], trials.centres[0, k]
+        for b in range(out.shape[1]):
+            value = sums[k, b] * scale - own
+            out[k, b] = signed_square(value) * weight_of(spread * squares[k, b], pull, value)
+
+
+@compiled
+def weight_of(about, pull, value):
+    """Return 1 over the variance in a resample, given that about the sample's mean, and how far its own mean lies."""
+    return 1.0 / max(about - pull * (value * value), LEAST)
+
+
+@compiled
+def signed_square(value):
+    """Return the square of a number with its sign."""
+    return value * abs(value)
 
 
 def p_value(highs: Floats, statistic: float) -> float:

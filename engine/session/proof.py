@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels.arrays import Ints
-from ..guards import MICRO_BPS, Evidence, Lane, Part, Quality, Spread, chance_of, interval, ratio_of, unseen_by_day
+from ..guards import MICRO_BPS, Evidence, Lane, Part, Quality, Spread, chance_of, interval, ratio_of, unseen_of
 from ..judgement import defined, sample_rows
 from ..ledger import Ledger
 from ..luck import CHUNK, LEAST_DAYS, Luck, luck_by_day
@@ -96,7 +96,7 @@ def proof(found: Searched, lands: Sequence[Land], asked: Guards, ledger: Ledger,
     if luck is not None:
         chance, ratio = chance_of(sums, k, luck), ratio_of(sums[0], luck, ledger.tried)
         if luck.folds:
-            unseen = unseen_by_day(found.sums[[fold.trial for fold in luck.folds]], luck)
+            unseen = unseen_of(found.sums[[fold.trial for fold in luck.folds]], luck)
     near = made_by_all(lands, found.days, beside(config, found.work.axes, found.trials.settings[k]), threads)
     means = [_mean(each.sums) for each in near if each is not None]
     evidence = Evidence(

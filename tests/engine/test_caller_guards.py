@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from highwater.engine import caller_guards as room
+from highwater.engine.best import SEED, block_days
 from highwater.engine.caller_guards import LEAST_DAYS, CallerGuard, caller_guards
 from highwater.engine.caller_policies import caller_policies
 from highwater.engine.caller_ranking import Pool, Ranking
 from highwater.engine.callers_show import guards_of
-from highwater.engine.luck import SEED, block_days
 from highwater.engine.policy import Policy, Rung
 from highwater.engine.settings import Guards
 from highwater.engine.strategy import trade_columns

@@ -10,6 +10,7 @@ import day_market
 import numpy as np
 import pytest
 from highwater.engine import guards
+from highwater.engine.best import SEED
 from highwater.engine.guards import (
     chance_of,
     evidence,
@@ -21,7 +22,7 @@ from highwater.engine.guards import (
     unseen_of,
 )
 from highwater.engine.holdout import hold_out
-from highwater.engine.luck import SEED, luck_of
+from highwater.engine.luck import luck_of
 from highwater.engine.policy import to_arrays
 from highwater.engine.space import draw, policy_at, to_policies
 from highwater.engine.tallies import by_day, calendar, ground, returns
@@ -57,6 +58,12 @@ def policy(trial):
     return policy_at(day_market.SPACE, draw(day_market.SPACE, 1, trial, 1), 0)
 
 
+def judged(there, trial, luck, tried=TRIED, neighbours=None):
+    """Return the evidence on a trial."""
+    one = policy(trial)
+    return evidence(there, one, trial, by_day(there, to_arrays([one])), luck, None, tried, neighbours)
+
+
 @pytest.fixture(scope="module")
 def luck(there):
     return luck_of(there, TRIALS, policies, policies(0, TRIALS))
@@ -82,7 +89,7 @@ def trial(request, sums, luck):
 
 @pytest.fixture(scope="module")
 def found(there, luck, trial):
-    return evidence(there, policy(trial), trial, luck, None, TRIED, (1.0, 2.0))
+    return judged(there, trial, luck, TRIED, (1.0, 2.0))
 
 
 def traded(folder, trial, *words):
@@ -333,29 +340,29 @@ def test_unseen_days_are_those_of_the_folds(there, luck, sums):
     alerts, chosen = calendar(there)[0].alerts.tolist(), [fold.trial for fold in luck.folds]
     made = [day for fold in luck.folds for day in sums[fold.trial][fold.first : fold.last]]
     entered = [count for fold in luck.folds for count in alerts[fold.first : fold.last]]
-    found = unseen_of(there, luck, to_arrays([policy(each) for each in chosen]))
+    found = unseen_of(by_day(there, to_arrays([policy(each) for each in chosen])), luck)
 
     assert sum(made) / sum(entered) / 100 == pytest.approx(found.mean_bps, rel=1e-12)
     assert naive_interval(made, entered, luck.length) == pytest.approx((found.low_bps, found.high_bps), rel=1e-9)
     assert sum(sum(sums[fold.trial][fold.first : fold.last]) > 0 for fold in luck.folds) == found.winning
-    assert unseen_of(there, dataclasses.replace(luck, folds=()), policies(0, 0)) is None
+    assert unseen_of(np.empty((0, len(alerts)), np.int64), dataclasses.replace(luck, folds=())) is None
 
 
 def test_columns_of_the_ranked_are_the_evidence_on_each(there, luck):
     trials = np.array([7, 0, 119])
-    some = to_arrays([policy(int(each)) for each in trials])
-    columns = ranked_columns(there, some, trials, luck, TRIED)
+    some = by_day(there, to_arrays([policy(int(each)) for each in trials]))
+    columns = ranked_columns(some, trials, luck, TRIED)
     for i, number in enumerate(trials.tolist()):
-        one = evidence(there, policy(number), number, luck, None, TRIED, None)
+        one = judged(there, number, luck)
         worth = one.ratio.probability, one.ratio.deflated_independent, one.ratio.deflated_tried
 
         assert (one.chance.statistic, one.chance.p, *worth) == tuple(values[i] for values in columns.values())
     assert ["t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried"] == list(columns)
-    assert all(np.isnan(values).all() for values in ranked_columns(there, some, trials, None, 1).values())
+    assert all(np.isnan(values).all() for values in ranked_columns(some, trials, None, 1).values())
 
 
 def test_of_too_few_days_the_trades_alone_are_told(there):
-    one = evidence(there, policy(0), 0, None, None, TRIED, None)
+    one = judged(there, 0, None)
 
     assert (None, None, None, None) == (one.chance, one.halving, one.ratio, one.unseen)
     assert math.isnan(one.spread.low_bps)
@@ -366,7 +373,7 @@ def test_a_single_alert_leaves_nothing_without_it(ready):
     windows, first = ready.windows, np.flatnonzero(ready.ok)[0]
     status = np.where(np.arange(ready.ok.size) == first, windows.status, arrays.PURGED)
     alone = dataclasses.replace(ready, windows=windows._replace(status=arrays.column(status, np.int64)))
-    one = evidence(ground(alone, "tables", MEMORY, None), policy(0), 0, None, None, 1, None)
+    one = judged(ground(alone, "tables", MEMORY, None), 0, None, 1)
     spread = one.spread
 
     assert (1, 1) == (one.alerts, one.days)
@@ -377,9 +384,6 @@ def test_a_single_alert_leaves_nothing_without_it(ready):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("engine", ["tables", "bars"])
 def test_evidence_is_the_same_by_any_engine(ready, luck, threads, engine):
-    usual, other = (
-        evidence(ground(ready, *how), policy(5), 5, luck, None, TRIED, None)
-        for how in (("tables", MEMORY, 1), (engine, 20_000, threads))
-    )
+    usual, other = (judged(ground(ready, *how), 5, luck) for how in (("tables", MEMORY, 1), (engine, 20_000, threads)))
 
     assert repr(usual) == repr(other)

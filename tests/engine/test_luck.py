@@ -1,17 +1,17 @@
 import dataclasses
 from itertools import combinations
-from math import ceil, log, sqrt
+from math import log
 
 import day_market
 import numpy as np
+import plain_luck
 import pytest
-from highwater.engine import luck
+from highwater.engine import best, luck
 from highwater.engine.space import Space, draw, to_policies
 from highwater.engine.tallies import Calendar, by_day, ground
 from highwater.engine.values import DAY, Range
 from highwater.kernels.arrays import Policies
-from highwater.kernels.bootstrap import EXACT, resamples
-from kernel_market import COMPILED
+from highwater.kernels.bootstrap import resamples
 
 TRIALS, FEW = 150, 40
 HOUR = 3_600_000
@@ -32,7 +32,7 @@ def policies():
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    monkeypatch.setattr(luck, "RESAMPLES", 200)
+    monkeypatch.setattr(best, "RESAMPLES", 200)
 
 
 def cut(policies, first, count):
@@ -55,7 +55,7 @@ def bits(found):
 @pytest.fixture(scope="module")
 def expected(ready, policies):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(luck, "RESAMPLES", 200)
+        patch.setattr(best, "RESAMPLES", 200)
         return luck_of(ready, policies)
 
 
@@ -76,7 +76,7 @@ def test_luck_for_any_chunk(ready, policies, expected, monkeypatch, chunk):
 @pytest.mark.parametrize("ranked", [1, 5, 60])
 @pytest.mark.parametrize("chunk", [3, 4096])
 def test_trials_that_fall_out_of_the_ranked_still_count(ready, policies, expected, monkeypatch, ranked, chunk):
-    monkeypatch.setattr(luck, "RANKED", ranked)
+    monkeypatch.setattr(best, "RANKED", ranked)
     monkeypatch.setattr(luck, "CHUNK", chunk)
     found = luck_of(ready, policies)
     of_the_ranked = {"ranked": expected.ranked[:ranked], "p": expected.p[:ranked]}
@@ -105,78 +105,21 @@ def test_different_policies_are_counted(ready, policies, expected, monkeypatch):
     assert len(different) == luck.distinct_of(TRIALS, lambda first, count: cut(policies, first, count))
 
 
-def naive_omega(row, length):
-    """Return Hansen's omega of a row: his sum over autocovariances."""
-    n, q = len(row), 1 - 1 / length
-    x = [value - sum(row) / n for value in row]
-    gamma = [sum(x[t] * x[t + i] for t in range(n - i)) / n for i in range(n)]
-    kappa = [(n - i) / n * q**i + i / n * q ** (n - i) for i in range(n)]
-    return max(gamma[0] + 2 * sum(k * g for k, g in zip(kappa[1:], gamma[1:], strict=True)), 0) ** 0.5
-
-
-def naive_statistics(sums, length, count):
-    """Return each trial's statistic, float64[N], and it on resamples without centring, float64[N, B]."""
-    days, drawn = sums.shape[1], resamples(luck.SEED, sums.shape[1], length, count)
-    omega = np.array([naive_omega(row, length) for row in sums.tolist()])
-    own = sums.mean(axis=1) * sqrt(days) / omega
-    return own, sums @ drawn.T / days * sqrt(days) / omega[:, None]
-
-
-def naive_romano_wolf(own, resampled):
-    """Return the order of trials and their p-values: each against the highest of all that are not above it."""
-    order = sorted(range(len(own)), key=lambda k: (-own[k], k))
-    found, before = [], 0.0
-    for j, k in enumerate(order):
-        reach = (resampled[order[j:]] - own[order[j:], None]).max(axis=0) >= own[k]
-        before = max(before, (1 + int(reach.sum())) / (1 + reach.size))
-        found.append(before)
-    return order, found
-
-
-def naive_spa(own, resampled, days):
-    """Return Hansen's p-values of the best: consistent, lower, upper."""
-    best, least = max(own.max(), 0.0), -sqrt(2 * log(log(days)))
-    found = []
-    for centre in (np.where(own >= least, own, 0.0), np.maximum(own, 0.0), own):
-        highs = np.maximum((resampled - centre[:, None]).max(axis=0), 0.0)
-        found.append((1 + int((highs >= best).sum())) / (1 + highs.size))
-    return tuple(found)
-
-
 def market_sums(ready, policies):
     return by_day(ground(ready, "tables", MEMORY, 2), policies)
 
 
 def test_p_values_by_the_whole_matrix(ready, policies, expected):
     sums = market_sums(ready, policies)
-    own, resampled = naive_statistics(sums, expected.length, 200)
-    _, p = naive_romano_wolf(own, resampled)
+    drawn = resamples(best.SEED, sums.shape[1], expected.length, 200)
+    _, p, highs = plain_luck.romano_wolf(sums.tolist(), expected.length, drawn)
+    own = plain_luck.statistics(sums.tolist(), expected.length)
+    days = sums.shape[1], expected.length
 
-    assert own[expected.ranked].tolist() == pytest.approx(sorted(own, reverse=True))
+    assert [own[trial] for trial in expected.ranked] == pytest.approx(sorted(own, reverse=True))
     assert np.abs(np.array(p) - expected.p).max() <= 1 / 201  # where a resample ties, the last bits decide
-    assert naive_spa(own, resampled, sums.shape[1]) == pytest.approx(expected.p_spa, abs=1e-12)
-    np.testing.assert_allclose(np.sort((resampled - own[:, None]).max(axis=0)), expected.highs, rtol=1e-9)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_p_values_where_many_trials_are_bad(seed):
-    rng = np.random.default_rng(seed)
-    sums = rng.integers(-1000, 1000, (60, 50)) + np.repeat([-900, -300, 0, 250], 15)[:, None]
-    own, resampled = naive_statistics(sums, 2.5, 200)
-    highs, ranked, p, p_spa = best_of(sums, 2.5)
-    order, expected = naive_romano_wolf(own, resampled)
-
-    assert order == ranked.tolist()
-    assert expected == pytest.approx(p.tolist(), abs=1e-12)
-    assert naive_spa(own, resampled, 50) == pytest.approx(p_spa, abs=1e-12)
-    np.testing.assert_allclose(np.sort((resampled - own[:, None]).max(axis=0)), highs, rtol=1e-9)
-    assert p_spa[1] <= p_spa[0] <= p_spa[2]
-
-
-def best_of(sums, length):
-    best = luck._Best(sums.shape[1], length)
-    best.add(sums, 0)
-    return best.found()
+    assert plain_luck.hansen(sums.tolist(), expected.length, drawn) == pytest.approx(expected.p_spa, abs=1e-12)
+    assert [plain_luck.as_if_known(t, *days) for t in expected.highs] == pytest.approx(highs.tolist(), rel=1e-9)
 
 
 def test_what_is_counted_of_all_trials(ready, policies, expected):
@@ -190,7 +133,7 @@ def test_what_is_counted_of_all_trials(ready, policies, expected):
     assert np.var(sharpes) == pytest.approx(expected.sharpe_variance, rel=1e-12)
     correlations = np.corrcoef(sums[:FEW])
     assert FEW**2 / (correlations**2).sum() == pytest.approx(expected.independent, rel=1e-9)
-    assert expected.length == luck.block_days(sums[:FEW].mean(axis=0), 12 * HOUR) >= 2
+    assert expected.length == best.block_days(sums[:FEW].mean(axis=0), 12 * HOUR) >= 2
 
 
 def calendars():
@@ -319,38 +262,6 @@ def test_one_trial_has_no_halves(ready, policies):
     assert found.p[0] == found.p_spa[2] or found.p[0] > 0.5
 
 
-def test_whole_sums_are_exact_over_any_resample():
-    rng = np.random.default_rng(6)
-    days = 37
-    sums = np.array([rng.integers(-(10 ** int(e)), 10 ** int(e), days) for e in (3, 9, 13, 14, 15, 17, 18)])
-    sums[2, 0], sums[3, 0] = EXACT // days, EXACT // days + 1
-    found = luck.whole(sums)
-    drawn = np.vstack([resamples(1, days, 3.0, 50), np.eye(days)[:1] * days, np.eye(days)[-1:] * days])
-    means = drawn @ found.T
-
-    for k, (row, given) in enumerate(zip(found.tolist(), sums.tolist(), strict=True)):
-        exact = [sum(int(c) * int(x) for c, x in zip(counts, row, strict=True)) for counts in drawn.tolist()]
-        assert exact == [int(mean) for mean in means[:, k].tolist()]
-        unit = 2 ** ceil(log(max(1, max(map(abs, given)) / (EXACT // days)), 2))
-        assert all(abs(int(x) - int(y)) <= unit / 2 for x, y in zip(row, given, strict=True))
-        assert (row == given) == (unit == 1)
-
-
-def test_whole_is_that_of_each_row_alone():
-    sums = np.array([[1, 2, 3], [2**60 + 1, 5, -(2**59) - 3]])
-    apart = np.vstack([luck.whole(sums[:1]), luck.whole(sums[1:])])
-
-    np.testing.assert_array_equal(apart, luck.whole(sums))
-
-
-def test_standing_of_a_row_that_does_not_vary_is_zero():
-    sums = np.array([[0] * 30, [7] * 30, [-(10**12) - 1] * 30, [1] * 15 + [3] * 15])
-    scale, centre = luck.standing(sums, 2.0)
-
-    assert ([0.0] * 3, [0.0] * 3) == (scale[:3].tolist(), centre[:3].tolist())
-    assert centre[3] == pytest.approx(2.0 * sqrt(30) / naive_omega(sums[3].tolist(), 2.0))
-
-
 def test_keys_tell_policies_apart():
     space = Space(
         {
@@ -379,27 +290,3 @@ def test_keys_of_a_grid_of_round_numbers():
 
     assert n == np.unique(keys).size
     np.testing.assert_array_equal(keys, again)  # -0 is 0
-
-
-def noise(seed, trials=80, days=100):
-    """Return trials x days without edge, correlated with each other and, weakly, from day to day."""
-    rng = np.random.default_rng(seed)
-    shared = rng.normal(size=(3, days + 1))
-    shared = shared[:, 1:] + 0.3 * shared[:, :-1]
-    return 1e6 * (rng.normal(size=(trials, 3)) @ shared + rng.normal(size=(trials, days)))
-
-
-@pytest.mark.skipif(not COMPILED, reason="150 searches are slow without compiled kernels")
-@pytest.mark.parametrize(("edge", "least", "most"), [(0.0, 0.0, 0.2), (1.0, 0.8, 1.0)])
-def test_the_best_of_pure_noise_is_seldom_called_skill(edge, least, most):
-    """Not as seldom as 5 %: Hansen's test takes the deviation for known, and a hundred days hardly tell it."""
-    proven = 0
-    for seed in range(150):
-        sums = noise(seed)
-        sums[17] += edge * sums[17].std()
-        sums = np.rint(sums).astype(np.int64)
-        _, ranked, p, p_spa = best_of(sums, luck.block_days(sums.mean(axis=0), 12 * HOUR))
-        proven += p[0] <= 0.05
-        assert p_spa[2] == p[0] or ranked.size < 1
-
-    assert least <= proven / 150 <= most

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from highwater.engine import neighbours
 from highwater.engine.frontier import Frontier
-from highwater.engine.neighbours import FEW, around, settle
+from highwater.engine.neighbours import FEW, around, neighbourhood, settle
 from highwater.engine.policy import to_arrays
 from highwater.engine.space import GRID, Space, draw, policy_at, rungs_of, to_policies
 from highwater.engine.sweep import Plan, constraint, search
@@ -110,6 +110,18 @@ def test_the_hundred_best_by_their_mean_are_ranked_by_what_only_they_are_given(r
     )
     assert sorted(best.rows["objective_score"], reverse=True) == best.rows["objective_score"].tolist()
     assert before[:FEW] != best.rows["trial_id"].tolist()
+
+
+@pytest.mark.parametrize("objective", ["plateau_bps", "log_growth_bps", "avg_return_bps"])
+def test_the_neighbourhood_is_the_same_however_the_hundred_best_were_ranked(ready, objective):
+    there = ground(ready, "tables", 10**8, None)
+    best, _, _ = ranked(there, objective)
+    low, high = neighbourhood(there, best)
+    few = {name: values[:FEW] for name, values in best.drawn().items()}
+    sums = around(there, best.work.space, few)
+
+    for mean, total in zip((low, high), sums, strict=True):
+        np.testing.assert_array_equal(total / there.fits.size / 100, mean)
 
 
 def test_an_objective_that_is_known_of_all_is_left_as_it_is(ready):

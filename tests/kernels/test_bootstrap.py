@@ -1,7 +1,18 @@
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from golden_statistics import REFERENCE
-from highwater.kernels.bootstrap import block_length, deviations_of, resamples, walk
+from highwater.kernels.bootstrap import (
+    block_length,
+    certainty,
+    deviations_of,
+    normal_of,
+    resamples,
+    squares_of,
+    student_of,
+    walk,
+)
 from highwater.kernels.jit import threads
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +82,66 @@ def test_deviation_is_that_of_the_resamples():
 
 def test_deviation_of_a_row_that_does_not_vary_is_zero():
     assert deviations_of(np.array([[7, 7, 7, 7]]), 2.0).tolist() == [0.0]
+
+
+def test_squares_are_shares_of_a_trials_variance_and_exact_over_any_resample():
+    rng = np.random.default_rng(8)
+    days = 41
+    sums = np.array([rng.integers(-(10 ** int(e)), 10 ** int(e), days) for e in (1, 3, 9, 13, 18)])
+    sums[0], sums[1] = 7, np.arange(days) == 5
+    with threads(2):
+        found = squares_of(sums)
+    counts = np.vstack([resamples(1, days, 3.0, 30), np.eye(days) * days])
+    products = counts @ found.T
+
+    for k, (row, given_) in enumerate(zip(found.tolist(), sums.tolist(), strict=True)):
+        exact = [sum(int(c) * int(x) for c, x in zip(each, row, strict=True)) for each in counts.tolist()]
+        assert exact == [int(product) for product in products[:, k].tolist()]
+        assert all(x == int(x) for x in row)
+        squares = [(days * x - sum(given_)) ** 2 for x in given_]
+        expected = [square / sum(squares) if sum(squares) else 0 for square in squares]
+        assert expected == pytest.approx([x / (sum(row) or 1) for x in row], rel=1e-9, abs=1e-12)
+    np.testing.assert_array_equal(found, np.vstack([squares_of(sums[k : k + 1]) for k in range(len(sums))]))
+
+
+@pytest.mark.parametrize("days", [3, 10, 365])
+def test_without_blocks_and_memory_a_deviation_is_as_certain_as_students(days):
+    assert (1 - 1 / days, days - 1) == pytest.approx(certainty(days, 1.0, 0.0))
+
+
+@pytest.mark.parametrize(("length", "memory"), [(1.0, 0.0), (3.0, 0.0), (3.0, 0.3), (6.0, 0.3), (2.0, -0.2)])
+def test_certainty_is_that_of_normal_days(length, memory):
+    """Days on a circle, of which it is exact; their long-run variance is (1 + memory) squared."""
+    days, draws = 30, 20_000 if COMPILED else 3000
+    noise = np.random.default_rng(12).normal(0, 1e9, (draws, days))
+    found = deviations_of(np.rint(noise + memory * np.roll(noise, 1, axis=1)).astype(np.int64), length) ** 2
+    share, freedom = certainty(days, length, memory)
+
+    assert (found / 1e18).mean() / (1 + memory) ** 2 == pytest.approx(share, rel=0.02)
+    assert 2 * found.mean() ** 2 / found.var() == pytest.approx(freedom, rel=0.05)
+
+
+def test_normal_numbers_as_likely_as_students_t():
+    t = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
+    of_two = 0.5 + t / 2 / np.sqrt(2 + t**2)
+    of_four = 0.5 + 3 / 8 * t / np.sqrt(1 + t**2 / 4) * (1 - t**2 / 12 / (1 + t**2 / 4))
+    for freedom, likely, near in ((2, of_two, 0.03), (4, of_four, 0.02)):
+        expected = [NormalDist().inv_cdf(p) for p in likely]
+
+        assert expected == pytest.approx(normal_of(t, freedom).tolist(), rel=near)
+    assert normal_of(t, 1e7) == pytest.approx(t, rel=1e-5)
+
+
+@given(st.floats(-9, 9), st.floats(0.5, 1000))
+def test_students_t_of_normal_numbers_is_the_way_back(t, freedom):
+    z = normal_of(np.array([t, -t]), freedom)
+
+    assert [t, -t] == pytest.approx(student_of(z, freedom).tolist(), rel=1e-9, abs=1e-9)
+    assert abs(z[0]) <= abs(t)
+
+
+def test_a_t_too_large_for_a_number():
+    assert [np.inf, -np.inf] == student_of(np.array([40.0, -40.0]), 1.0).tolist()
 
 
 def test_block_length_grows_with_memory():

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from golden_statistics import REFERENCE, number
 from highwater.kernels.jit import share, threads
-from highwater.kernels.luck import TILE, grouped, halves_of, p_value, raise_highest, step_down
+from highwater.kernels.luck import (
+    LEAST,
+    TILE,
+    Standings,
+    fill_statistics,
+    grouped,
+    halves_of,
+    p_value,
+    raise_highest,
+    step_down,
+)
 from kernel_market import COMPILED
 
 
@@ -13,10 +23,23 @@ def counted(case):
 
 
 def statistics(case):
-    """Return what ``raise_highest`` takes of a reference case: means of resamples, scale and centre."""
+    """Return what ``raise_highest`` takes of a reference case, whose deviation is held fixed: sums, squares, trials."""
     sums, omega = np.array(case["D"]), np.array(case["omega"])
-    days = len(sums)
-    return counted(case) @ sums, 1 / days**0.5 / omega, sums.mean(axis=0) * days**0.5 / omega
+    days, trials = sums.shape
+    own = sums.mean(axis=0) * days**0.5 / omega
+    least = -((2 * np.log(np.log(days))) ** 0.5)
+    centres = np.stack([own, np.where(own >= least, own, 0.0), np.maximum(own, 0.0)])
+    known = Standings(1 / days**0.5 / omega, np.ones(trials), np.zeros(trials), centres)
+    drawn = (counted(case) @ sums).T.copy()
+    return drawn, np.ones_like(drawn), known
+
+
+def highest(sums, squares, trials, joined=()):
+    """Return the highest statistics of some trials in each resample."""
+    highs = np.full((3, sums.shape[1]), -np.inf)
+    apart = np.isin(np.arange(len(sums)), joined)
+    share(raise_highest, sums.shape[1], sums, squares, trials, apart, highs)
+    return np.sign(highs) * np.sqrt(np.abs(highs))
 
 
 CASES = REFERENCE["reality_check_spa_romano_wolf"]
@@ -24,53 +47,79 @@ CASES = REFERENCE["reality_check_spa_romano_wolf"]
 
 @pytest.mark.parametrize("case", CASES)
 def test_superior_predictive_ability(case):
-    means, scale, centre = statistics(case)
-    days, nobody = len(case["D"]), np.zeros(scale.size, np.bool_)
-    highs = np.full((len(means), 3), -np.inf)
-    least = -((2 * np.log(np.log(days))) ** 0.5)
-    share(raise_highest, len(means), means, scale, centre, least, nobody, highs)
-    highest = max(centre.max(), 0.0)
+    sums, squares, trials = statistics(case)
+    highs, best = highest(sums, squares, trials), max(trials.centres[0].max(), 0.0)
 
-    assert case["spa_stat"] == pytest.approx(highest, abs=1e-9)
-    assert case["t"] == pytest.approx(centre.tolist(), abs=1e-9)
+    assert case["spa_stat"] == pytest.approx(best, abs=1e-9)
+    assert case["t"] == pytest.approx(trials.centres[0].tolist(), abs=1e-9)
     names = ("spa_p_upper", "spa_p_consistent", "spa_p_lower")
-    assert [number(case[name]) for name in names] == [p_value(np.maximum(highs[:, c], 0), highest) for c in range(3)]
+    assert [number(case[name]) for name in names] == [p_value(np.maximum(row, 0), best) for row in highs]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_reality_check_is_the_same_unstudentised(case):
-    means, scale, centre = statistics(case | {"omega": [1.0] * len(case["omega"])})
-    highs = np.full((len(means), 3), -np.inf)
-    share(raise_highest, len(means), means, scale, centre, -np.inf, np.zeros(scale.size, np.bool_), highs)
+    sums, squares, trials = statistics(case | {"omega": [1.0] * len(case["omega"])})
+    highs = highest(sums, squares, trials)
 
-    assert case["rc_stat"] == pytest.approx(centre.max(), abs=1e-9)
-    assert number(case["rc_p"]) == p_value(highs[:, 0], centre.max())
+    assert case["rc_stat"] == pytest.approx(trials.centres[0].max(), abs=1e-9)
+    assert number(case["rc_p"]) == p_value(highs[0], trials.centres[0].max())
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("kept", [1, 2, 10])
 def test_step_down(case, kept):
-    means, scale, centre = statistics(case)
-    order = np.argsort(-centre)[:kept]
-    joined = np.isin(np.arange(scale.size), order)
-    highs = np.full((len(means), 3), -np.inf)
-    share(raise_highest, len(means), means, scale, centre, 0.0, joined, highs)
-    found = step_down(centre[order], (means * scale - centre).T[order], highs[:, 0])
+    sums, squares, trials = statistics(case)
+    own = trials.centres[0]
+    order = np.argsort(-own)[:kept]
+    resampled = sums * trials.scale[:, None] - own[:, None]
+    found = step_down(own[order], resampled[order], highest(sums, squares, trials, order)[0])
 
     assert [number(case["rw_adj_p"][i]) for i in order] == pytest.approx(found.tolist())
 
 
-def test_highest_for_any_cut_and_number_of_threads():
+def made_up(trials=60, resamples=40):
     rng = np.random.default_rng(2)
-    means, scale, centre = rng.normal(size=(40, 100)), rng.random(100), rng.normal(size=100)
-    nobody = np.zeros(100, np.bool_)
-    whole, cut = np.full((40, 3), -np.inf), np.full((40, 3), -np.inf)
+    own = rng.normal(size=trials)
+    centres = np.stack([own, np.where(own >= -0.5, own, 0.0), np.maximum(own, 0.0)])
+    known = Standings(*rng.random((3, trials)), centres)
+    return rng.normal(size=(trials, resamples)), 2 * rng.random((trials, resamples)), known
+
+
+def naive_statistics(sums, squares, trials, centre):
+    """Return the squared statistics of each trial, [N][B], by plain loops."""
+    parts = zip(sums.tolist(), squares.tolist(), *(each.tolist() for each in trials[:3]), trials.centres.T, strict=True)
+    found = []
+    for row, more, scale, spread, pull, centres in parts:
+        found.append([])
+        for each, square in zip(row, more, strict=True):
+            variance = max(spread * square - pull * (each * scale - centres[0]) ** 2, LEAST)
+            value = each * scale - centres[centre]
+            found[-1].append((1 if value > 0 else -1) * value**2 / variance)
+    return found
+
+
+def test_statistics_and_the_highest_by_plain_loops():
+    sums, squares, trials = made_up()
+    joined, highs, out = np.arange(60) % 7 == 3, np.full((3, 40), -np.inf), np.empty((60, 40))
+    share(raise_highest, 40, sums, squares, trials, joined, highs)
+    share(fill_statistics, 60, sums, squares, trials, out)
+    whole, consistent, lower = (naive_statistics(sums, squares, trials, centre) for centre in range(3))
+
+    np.testing.assert_allclose(whole, out, rtol=1e-12)
+    np.testing.assert_allclose(np.max(np.array(whole)[~joined], axis=0), highs[0], rtol=1e-12)
+    np.testing.assert_allclose(np.max(consistent, axis=0), highs[1], rtol=1e-12)
+    np.testing.assert_allclose(np.max(lower, axis=0), highs[2], rtol=1e-12)
+
+
+def test_highest_for_any_cut_and_number_of_threads():
+    sums, squares, trials = made_up()
+    nobody, whole, cut = np.zeros(60, np.bool_), np.full((3, 40), -np.inf), np.full((3, 40), -np.inf)
     with threads(2):
-        share(raise_highest, 40, means, scale, centre, -0.5, nobody, whole)
+        share(raise_highest, 40, sums, squares, trials, nobody, whole)
     with threads(1):
-        for part in (slice(0, 33), slice(33, 100)):
-            given = (np.ascontiguousarray(means[:, part]), scale[part], centre[part], -0.5, nobody[part])
-            share(raise_highest, 40, *given, cut)
+        for part in (slice(0, 33), slice(33, 60)):
+            some = Standings(*(np.ascontiguousarray(each[..., part]) for each in trials))
+            share(raise_highest, 40, sums[part], squares[part], some, nobody[part], cut)
 
     np.testing.assert_array_equal(whole, cut)
 
