@@ -20,6 +20,7 @@ from . import (
     sweep_command,
     traces_command,
     traces_queries_command,
+    traces_surface_command,
 )
 from .shell import run
 
@@ -67,6 +68,7 @@ TREE = {
         "duplicates": traces_queries_command.duplicates,
         "parameters": traces_queries_command.parameters,
         "compare": traces_queries_command.compare,
+        "surface": traces_surface_command.surface,
         "export": traces_command.traces_export,
         "migrate": traces_command.traces_migrate,
     },

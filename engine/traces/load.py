@@ -73,6 +73,16 @@ def load_traces(
     return [load_trace(runs, each, None, symbol, places) for each in strategies]
 
 
+def series_of(runs: str | Path, one: Loaded, places: Places = Places()) -> Series:
+    """Return the candles that a loaded trace is of. Raises MissingError where they, or its run, are gone."""
+    run_id, digest_ = one.row["run_id"], one.row["data_digest"]
+    paths = folders(Path(runs), [run_id])
+    if run_id not in paths or digest_ is None:
+        raise MissingError(f"run {run_id} does not say which candles its traces are of, or is gone", "E_GONE")
+    folder = places.slices or paths[run_id].parents[1] / ".slices"
+    return found_again(read_manifest(paths[run_id]), folder, one.row["symbol"], digest_, places.candles)
+
+
 def _fitting(root: Path, strategy: str, run: str | None, symbol: str | None) -> list[dict[str, Any]]:
     """Return the rows of strategies that fit, newest run first."""
     is_id = not all(letter in "0123456789abcdef" for letter in strategy.lower())
