@@ -17,12 +17,12 @@ RESAMPLES, RANKED = 1000, 1000
 def block_days(series: Floats | Ints, horizon: int) -> float:
     """Return the mean length of the blocks of days of a resample: what the series asks for, longer than a trade.
 
-    And T^(1/3) days at least, the length that suits a variance: a few days seldom show that they hang together.
+    And 0.75 T^(1/3) days at least, the rate that suits a variance: a few days seldom show that they hang together.
     """
     from ..kernels.bootstrap import block_length
 
     found = block_length(np.asarray(series, np.float64))
-    return max(found, ceil(horizon / DAY) + 1.0, len(series) ** (1 / 3))
+    return max(found, ceil(horizon / DAY) + 1.0, 0.75 * len(series) ** (1 / 3))
 
 
 class Best:
@@ -52,8 +52,8 @@ class Best:
         from ..kernels.jit import share
         from ..kernels.luck import Standings, fill_statistics, raise_highest
 
-        squares = squares_of(sums)
-        trials = standings(sums, squares, self.length)
+        squares, variance = squares_of(sums)
+        trials = standings(sums, squares, variance, self.length)
         given = whole(sums) @ self.drawn.T, squares @ self.drawn.T
         own = trials.centres[0]
         enters = np.argsort(-own, kind="stable")[:RANKED]
@@ -61,15 +61,19 @@ class Best:
             enters = enters[own[enters] > self.statistics[-1]]
         apart = np.isin(np.arange(own.size), enters)
         share(raise_highest, RESAMPLES, *given, trials, apart, self.highs)
-        few = np.empty((enters.size, RESAMPLES))
-        entering = Standings(*(np.ascontiguousarray(part[..., enters]) for part in trials))
-        share(fill_statistics, enters.size, *(each[enters] for each in given), entering, few)
-        statistics = np.concatenate([self.statistics, own[enters]])
-        numbers = np.concatenate([self.trials, first + enters])
-        resampled = np.concatenate([self.resampled, few])
-        order = np.lexsort((numbers, -statistics))
+        if enters.size:
+            few, entering = np.empty((enters.size, RESAMPLES)), (each[enters] for each in given)
+            share(fill_statistics, enters.size, *entering, Standings(*(part[..., enters] for part in trials)), few)
+            self._keep(own[enters], first + enters, few)
+
+    def _keep(self, statistics: Floats, trials: Ints, resampled: Floats) -> None:
+        """Rank some trials; those that fall out of the RANKED best raise the highest of all others."""
+        statistics = np.concatenate([self.statistics, statistics])
+        trials = np.concatenate([self.trials, trials])
+        resampled = np.concatenate([self.resampled, resampled])
+        order = np.lexsort((trials, -statistics))
         best, rest = order[:RANKED], order[RANKED:]
-        self.trials, self.statistics, self.resampled = numbers[best], statistics[best], resampled[best]
+        self.trials, self.statistics, self.resampled = trials[best], statistics[best], resampled[best]
         if rest.size:
             np.maximum(self.highs[0], resampled[rest].max(axis=0), out=self.highs[0])
 
@@ -89,17 +93,20 @@ class Best:
         return np.sort(from_resampled(roots, self.days, self.length)), self.trials, p, (consistent, lower, upper)
 
 
-def standings(sums: Ints, squares: Floats, length: float):
+def standings(sums: Ints, squares: Floats, variance: Floats, length: float):
     """Return the ``kernels.luck.Standings`` of trials, their sums by day int64[N, D] and ``squares_of`` them."""
     from ..kernels.luck import Standings
 
-    days = sums.shape[1]
     scale, own = standing(sums, length)
-    least = -sqrt(2 * log(log(days)))
-    total, deviation = squares.sum(axis=1), days * sums.std(axis=1) * scale
-    spread = np.where(total > 0, 1 / np.where(total > 0, total, 1.0), 0.0)
-    pull = np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1.0) ** 2, 0.0)
-    return Standings(scale, spread, pull, np.stack([own, np.where(own >= least, own, 0.0), np.maximum(own, 0.0)]))
+    least = -sqrt(2 * log(log(sums.shape[1])))
+    pull = _over((sums.shape[1] * scale) ** 2 * variance)
+    centres = np.stack([own, np.where(own >= least, own, 0.0), np.maximum(own, 0.0)])
+    return Standings(scale, _over(squares.sum(axis=1)), pull, centres)
+
+
+def _over(values: Floats) -> Floats:
+    """Return 1 over each value, 0 for 0."""
+    return np.where(values > 0, 1 / np.where(values > 0, values, 1.0), 0.0)
 
 
 def standing(sums: Ints, length: float) -> tuple[Floats, Floats]:

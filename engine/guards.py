@@ -213,17 +213,17 @@ def ratio_of(sums: Ints, luck: Luck, tried: int) -> Ratio:
     )
 
 
-def ranked_columns(sums: Ints, trials: Ints, luck: Luck | None, tried: int) -> dict[str, Floats]:
-    """Return what the frontier says of its trials, their days int64[N, D]; NaN where there is no luck to tell.
+def ranked_columns(trials: Ints, luck: Luck | None, tried: int) -> dict[str, Floats]:
+    """Return what the frontier says of its trials, those that ``luck`` watched; NaN where there is none.
 
     Statistic, p-value, what the Sharpe ratio is worth.
     """
     names = ("t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried")
     if luck is None:
         return {name: np.full(trials.size, nan) for name in names}
-    statistics = standing(sums, luck.length)[1]
+    statistics = standing(luck.watched, luck.length)[1]
     p = [p_of(*each, luck) for each in zip(statistics.tolist(), trials.tolist(), strict=True)]
-    ratios = [ratio_of(row, luck, tried) for row in sums]
+    ratios = [ratio_of(row, luck, tried) for row in luck.watched]
     worth = (
         [r.probability for r in ratios],
         [r.deflated_independent for r in ratios],
@@ -232,13 +232,13 @@ def ranked_columns(sums: Ints, trials: Ints, luck: Luck | None, tried: int) -> d
     return dict(zip(names, map(np.array, (statistics, p, *worth)), strict=True))
 
 
-def unseen_of(sums: Ints, luck: Luck) -> Unseen | None:
-    """Return what the folds' trials, their days int64[F, D], made of their folds; None where there are none."""
+def unseen_of(luck: Luck) -> Unseen | None:
+    """Return what the folds' trials made of their folds; None where there are none."""
     if not luck.folds:
         return None
     alerts = luck.calendar.alerts
     days = [slice(fold.first, fold.last) for fold in luck.folds]
-    made = np.concatenate([row[part] for row, part in zip(sums, days, strict=True)])
+    made = np.concatenate([row[part] for row, part in zip(luck.raced, days, strict=True)])
     entered = np.concatenate([alerts[part] for part in days])
     return Unseen(made.sum() / entered.sum() / MICRO_BPS, *interval(made, entered, luck.length), luck.folds)
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from ..io.errors import UsageError
 from ..kernels import arrays
-from ..kernels.arrays import column
-from .recipe import Prepared
+from ..kernels.arrays import Windows, column
+from .recipe import Prepared, enter
 from .values import DAY, show_share
 
 
 def hold_out(prepared: Prepared, share: float) -> Prepared:
-    """Return the alerts without those of the last ``share`` of the days of entry: they are SEALED.
+    """Return the alerts without those of the last ``share`` of the days: they are SEALED.
 
     Those before whose horizon reaches into these days are PURGED, so that no candle is seen by both. Raises UsageError
     where no alert would be left on one of the sides.
@@ -20,41 +20,55 @@ def hold_out(prepared: Prepared, share: float) -> Prepared:
     if not share:
         return prepared
     first = first_sealed_ms(prepared, share)
-    windows, ok, sealed = prepared.windows, prepared.ok, _held(prepared, first)
-    purged = ok & ~sealed & (windows.end > first)
-    if not (ok & ~sealed & ~purged).any() or not (ok & sealed).any():
+    windows = windows_before(prepared, first)
+    searched, held = windows.status == arrays.OK, prepared.ok & (windows.status == arrays.SEALED)
+    if not searched.any() or not held.any():
+        few = "take another share, or a shorter --horizon"
+        remedy = few if held.any() else "end the alerts where the candles end (--to)"
         raise UsageError(
-            f"--holdout {show_share(share)} leaves {int((ok & ~sealed & ~purged).sum())} alerts to search and "
-            f"{int((ok & sealed).sum())} to hold out; there must be some of both: take another share, or a shorter "
-            "--horizon"
+            f"--holdout {show_share(share)} leaves {int(searched.sum())} alerts to search and {int(held.sum())} to "
+            f"hold out; there must be some of both: {remedy}"
         )
-    return replace(_without(prepared, sealed, purged), sealed_ms=first)
+    return replace(prepared, windows=windows, sealed_ms=first)
 
 
 def only_held_out(prepared: Prepared, share: float) -> Prepared:
     """Return the alerts of the holdout alone; all others are PURGED."""
-    sealed = _held(prepared, first_sealed_ms(prepared, share))
-    return _without(prepared, np.zeros_like(sealed), ~sealed)
+    before, windows = windows_before(prepared, first_sealed_ms(prepared, share)), prepared.windows
+    status = np.where(before.status == arrays.SEALED, windows.status, arrays.PURGED)
+    return replace(prepared, windows=_emptied(windows, status))
 
 
 def first_sealed_ms(prepared: Prepared, share: float) -> int:
-    """Return when the holdout begins: a UTC midnight, ms."""
-    days = prepared.windows.ts[prepared.ok] // DAY
+    """Return when the holdout begins: a UTC midnight, ms.
+
+    The days are those of the alerts, from when they could be entered: which were entered hangs on sealed candles.
+    """
+    days = (prepared.asked.ts + prepared.trading.latency) // DAY
     first, count = int(days.min()), int(days.max() - days.min()) + 1
     return (first + count - max(1, round(count * share))) * DAY
 
 
-def _held(prepared: Prepared, first: int) -> np.ndarray:
-    """Return which alerts belong to a holdout, bool[A]: by their entry, or by when it was asked for if there is none.
+def windows_before(prepared: Prepared, first: int) -> Windows:
+    """Return the windows of alerts as they are known when the holdout begins, none of which reaches into it.
 
-    So that an alert of the holdout that cannot be entered is not told of either.
+    No candle from ``first`` on is looked at. An alert whose entry candle may be there is SEALED; one entered before
+    that is not over by then, or may not be, is PURGED.
     """
-    return np.where(prepared.ok, prepared.windows.ts, prepared.asked.ts + prepared.trading.latency) >= first
+    how, step = prepared.trading, prepared.step
+    _, windows = enter(prepared.batch, prepared.slice, how, first)
+    asked = prepared.asked.ts + how.latency
+    latest = asked + (10 * step if how.max_entry_delay is None else how.max_entry_delay)
+    ok, waiting = windows.status == arrays.OK, windows.status == arrays.NO_ENTRY_BAR
+    sealed = (asked >= first) | (waiting & (latest >= first))
+    unsure = (windows.status == arrays.NO_BARS) & (latest + step + how.horizon > first)
+    purged = ~sealed & ((ok & (windows.end > first)) | unsure)
+    return _emptied(windows, np.where(sealed, arrays.SEALED, np.where(purged, arrays.PURGED, windows.status)))
 
 
-def _without(prepared: Prepared, sealed: np.ndarray, purged: np.ndarray) -> Prepared:
-    windows = prepared.windows
-    status = np.where(sealed, arrays.SEALED, np.where(purged, arrays.PURGED, windows.status))
+def _emptied(windows: Windows, status: np.ndarray) -> Windows:
+    """Return windows with a new status; without candles where it says that they are held."""
+    held = np.isin(status, (arrays.SEALED, arrays.PURGED))
     last = np.where(status == arrays.OK, windows.last, windows.first)
-    parts = {"status": status, "last": last, "flags": np.where(sealed | purged, 0, windows.flags)}
-    return replace(prepared, windows=windows._replace(**{name: column(v, np.int64) for name, v in parts.items()}))
+    parts = {"status": status, "last": last, "flags": np.where(held, 0, windows.flags)}
+    return windows._replace(**{name: column(values, np.int64) for name, values in parts.items()})

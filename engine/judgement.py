@@ -9,16 +9,16 @@ import numpy as np
 
 from ..io.digest import canonical_json
 from ..io.publish import Stage
-from ..kernels.arrays import Ints, Policies, column
+from ..kernels.arrays import Ints, Policies
 from .frontier import Frontier
 from .guards import Evidence, evidence, ranked_columns, unseen_of
 from .ledger import Ledger, ledger_of
 from .luck import SAMPLE, Luck, luck_of
 from .neighbours import neighbourhood
 from .objective import PLATEAU
+from .policy import to_arrays
 from .progress import progress
 from .settings import Guards, Store
-from .space import to_policies
 from .tallies import Ground, by_day
 from .verdict import Verdict, verdict_on
 
@@ -102,22 +102,21 @@ def judge(
     if not asked.guards:
         return Judgement(asked, {})
     with there.prepared.clock.phase("guards"), progress("trials by day", trials.count, store.quiet) as advance:
-        luck = luck_of(there, trials.count, trials.policies, trials.sample, advance, trials.blind)
+        space, ids = best.work.space, best.rows["trial_id"].astype(np.int64)
+        luck = luck_of(there, trials.count, trials.policies, trials.sample, advance, trials.blind, ids)
         alerts = next(each.digest for each in there.prepared.inputs if each.kind == "alerts")
         ledger = ledger_of(store.runs, alerts, config, luck.distinct if luck else trials.count)
         if known is not None:
             ledger = Ledger(known.tried, ledger.searches, known.peeks)
-        space, drawn, ids = best.work.space, best.drawn(), best.rows["trial_id"].astype(np.int64)
-        folds = _at(trials, [fold.trial for fold in luck.folds] if luck else [])
-        sums = by_day(there, _joined(to_policies(space, drawn), folds))  # at once: tables are made only once
-        columns = ranked_columns(sums[: ids.size], ids, luck, ledger.tried)
-        unseen = luck and unseen_of(sums[ids.size :], luck)
+        columns, unseen = ranked_columns(ids, luck, ledger.tried), luck and unseen_of(luck)
         columns[PLATEAU] = np.full(ids.size, np.nan)
         beside = None
         if space.varied:
             low, high = neighbourhood(there, best)
             columns[PLATEAU][: low.size], beside = low, (float(low[0]), float(high[0]))
-        found = evidence(there, best.policies()[0], int(ids[0]), sums[:1], luck, unseen, ledger.tried, beside)
+        winner = best.policies()[0]
+        sums = by_day(there, to_arrays([winner])) if luck is None else luck.watched[:1]
+        found = evidence(there, winner, int(ids[0]), sums, luck, unseen, ledger.tried, beside)
         judged = Judgement(asked, columns, verdict_on(found, asked), found, ledger, luck)
     s.write_file("results/guards.json", canonical_json(judged.document()) + b"\n", "guards")
     return judged
@@ -127,14 +126,6 @@ def sample_rows(count: int) -> Ints:
     """Return the numbers of the trials that stand for all: evenly spread, at most SAMPLE."""
     few = min(count, SAMPLE)
     return np.arange(few) * count // few
-
-
-def _at(trials: Tried, numbers: list[int]) -> Policies:
-    return _joined(trials.policies(0, 0), *(trials.policies(number, 1) for number in numbers))
-
-
-def _joined(*some: Policies) -> Policies:
-    return Policies(*(column(np.concatenate(parts), parts[0].dtype) for parts in zip(*some, strict=True)))
 
 
 def defined(value: Any) -> Any:

@@ -61,7 +61,8 @@ class Luck:
     ``ranked`` int64[K]: the trials of highest statistic, best first, and their ``p`` float64[K] that allow for all
     trials; ``p_spa``: of the best of all, by Hansen's consistent, lower and upper choice. ``sharpe_variance`` is that
     of the trials' daily Sharpe ratios, ``independent`` how many independent trials a sample of them is worth. Halves
-    and folds are missing where there are too few days for them.
+    and folds are missing where there are too few days for them. ``raced`` int64[F, D] are the days of each fold's
+    trial, ``watched`` int64[W, D] those of the trials that were asked for.
     """
 
     calendar: Calendar
@@ -77,6 +78,8 @@ class Luck:
     halving: Halving | None
     folds: tuple[Fold, ...]
     blind: int
+    raced: Ints
+    watched: Ints
 
     @property
     def p_blind(self) -> float:
@@ -92,12 +95,13 @@ def luck_of(
     sample: Policies,
     advance: Callable[[int], None] = lambda done: None,
     blind: int | None = None,
+    watched: Ints | None = None,
 ) -> Luck | None:
     """Return the ``Luck`` of a search; None where all alerts were entered on one or two days.
 
     ``policies(first, count)`` are some of its trials, ``sample`` a few that stand for all, or all of them in order.
     Only the first ``blind`` (None: all) are halved, run through the folds and measured by their spread: the others
-    were chosen with a look at all days.
+    were chosen with a look at all days. ``watched`` are numbers of trials whose days are wanted.
     O(trials * alerts) for the sums by day, and O(trials * days * resamples).
     """
     blind = trials if blind is None else blind
@@ -116,12 +120,19 @@ def luck_of(
             yield by_day(there, some) if first else sums
             advance(min(trials, first + room))
 
-    found = luck_by_day(known, there.prepared.trading.horizon, few, blocks(), blind, there.threads)
+    horizon = there.prepared.trading.horizon
+    found = luck_by_day(known, horizon, few, blocks(), blind, there.threads, watched)
     return replace(found, distinct=int(np.unique(keys).size))
 
 
 def luck_by_day(
-    known: Calendar, horizon: int, few: Ints, blocks: Iterable[Ints], blind: int, threads: int | None
+    known: Calendar,
+    horizon: int,
+    few: Ints,
+    blocks: Iterable[Ints],
+    blind: int,
+    threads: int | None,
+    watched: Ints | None = None,
 ) -> Luck:
     """Return the ``Luck`` of trials that come as ``blocks`` of their days, int64[N, D], all of them distinct.
 
@@ -131,11 +142,15 @@ def luck_by_day(
     from ..kernels.luck import grouped
     from ..kernels.sharpe import sharpes_of
 
+    watched = np.empty(0, np.int64) if watched is None else watched
     length = block_days(few.mean(axis=0), horizon)
     best, race = Best(known.days, length), _Race(known, folds_of(known, horizon))
+    seen = np.zeros((watched.size, known.days), np.int64)
     split, halves = split_of(known, horizon), []
     sharpes, first = np.empty(blind), 0
     for sums in blocks:
+        here = (first <= watched) & (watched < first + len(sums))
+        seen[here] = sums[watched[here] - first]
         with on(threads):
             for s in range(0, len(sums), CHUNK):
                 part, begin = sums[s : s + CHUNK], first + s
@@ -153,7 +168,7 @@ def luck_by_day(
     spread = sharpes[~np.isnan(sharpes)]
     variance = float(spread.var()) if spread.size else float("nan")
     found = *best.found(), variance, independent, halving, race.found()
-    return Luck(known, first, first, length, *found, blind)
+    return Luck(known, first, first, length, *found, blind, race.rows, seen)
 
 
 def _begin(some: Policies, few: Policies) -> bool:
@@ -167,14 +182,15 @@ class _Race:
     def __init__(self, known: Calendar, folds: list[tuple[int, int, int]]):
         self.known, self.folds = known, folds
         self.best = np.full((len(folds), 3), _LEAST)
+        self.rows = np.zeros((len(folds), known.days), np.int64)
 
     def add(self, sums: Ints, first: int) -> None:
         """Take in the trials from ``first`` on, int64[N, D]."""
-        for fold, (trained, begin, end) in zip(self.best, self.folds, strict=True):
+        for fold, row, (trained, begin, end) in zip(self.best, self.rows, self.folds, strict=True):
             before = sums[:, :trained].sum(axis=1)
             k = int(np.argmax(before))
             if before[k] > fold[0]:
-                fold[:] = before[k], first + k, sums[k, begin:end].sum()
+                fold[:], row[:] = (before[k], first + k, sums[k, begin:end].sum()), sums[k]
 
     def found(self) -> tuple[Fold, ...]:
         """Return the folds."""

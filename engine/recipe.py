@@ -247,16 +247,22 @@ def _spans(alerts: pa.Table, trading: Trading, step: int) -> Spans:
     return Spans(tokens, np.array([place[mint] for mint in mints], np.int64), lo, asked, hi)
 
 
-def enter(batch: AlertBatch, piece: Slice, trading: Trading) -> tuple[Alerts, Windows]:
-    """Return what the entry rule asked of each alert, and the window it gave."""
+def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None = None) -> tuple[Alerts, Windows]:
+    """Return what the entry rule asked of each alert, and the window it gave.
+
+    As if there were only the candles that began ``before`` that instant, where one is given.
+    """
     from ..kernels.entries import enter_all, entry_rule
 
     facts = piece.facts
     place = {token: i for i, token in enumerate(facts.tokens)}
     mints = batch.table["mint"].to_pylist()
     token = np.array([place.get(mint, len(facts.tokens)) for mint in mints], np.int64)
-    first = np.array([*facts.offsets[:-1], 0], np.int64)[token]
-    last = np.array([*facts.offsets[1:], 0], np.int64)[token]
+    starts, ends = np.array(facts.offsets[:-1]), np.array(facts.offsets[1:])
+    if before is not None:
+        ts = piece.candles.ts
+        ends = np.array([s + np.searchsorted(ts[s:e], before) for s, e in zip(starts, ends, strict=True)], np.int64)
+    first, last = (np.array([*part, 0], np.int64)[token] for part in (starts, ends))
     prices = batch.table["alert_price"].to_numpy(zero_copy_only=False)
     asked = Alerts(
         column(first, np.int64),

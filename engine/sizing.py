@@ -17,7 +17,7 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 8, 8192
 
 # What the tables engine holds. Measured: 188 bytes a trial beside its policy (64) and its drawn parameters (56 at
 # most); 115 bytes a moving stop and alert where paths part in 15 % of them.
-TOGETHER = 256  # alerts in one block of tables
+TOGETHER = 248  # alerts in one block of tables
 SCRATCH, BYTES_A_CANDLE = 64 << 20, 112  # records of a block's paths
 BYTES_A_LEVEL, BYTES_A_MOVING_STOP, BYTES_A_TRIAL = 8, 120, 320
 MOST_MOVING_STOPS = 20_000

@@ -90,32 +90,34 @@ def deviations_of(sums: Ints, length: float) -> Floats:
 
 
 @compiled
-def fill_squares(sums, most, out, first, last):
-    """Write the squared distances of each row of ``sums`` int64[N, T] from its mean, whole numbers up to ``most``.
+def fill_squares(sums, most, out, variance, first, last):
+    """Write the squared distances of each row of ``sums`` int64[N, T] from its mean, and their mean.
 
-    The unit is the row's own: what is told of them is a share of their sum.
+    The squares are whole numbers up to ``most``, in a unit of the row's own: what is told of them is a share.
     """
+    days = sums.shape[1]
     for k in range(first, last):
         total, high = np.int64(0), 0.0
-        for i in range(sums.shape[1]):
+        for i in range(days):
             total += sums[k, i]
-        mean = total / sums.shape[1]
-        for i in range(sums.shape[1]):
-            high = max(high, abs(sums[k, i] - mean))
-        unit = high * high / most
-        for i in range(sums.shape[1]):
+        mean = total / days
+        for i in range(days):
             distance = sums[k, i] - mean
-            out[k, i] = np.rint(distance * distance / unit) if unit > 0.0 else 0.0
+            out[k, i] = distance * distance
+            variance[k] += out[k, i] / days
+            high = max(high, out[k, i])
+        for i in range(days):
+            out[k, i] = np.rint(out[k, i] / (high / most)) if high > 0.0 else 0.0
 
 
-def squares_of(sums: Ints) -> Floats:
-    """Return the squared distances of the days of each row from its mean, float64[N, T], in a unit of the row's own.
+def squares_of(sums: Ints) -> tuple[Floats, Floats]:
+    """Return the squared distances of the days of each row from its mean, float64[N, T], and their mean, float64[N].
 
-    They are whole numbers whose sums over any resample are exact.
+    The squares are in a unit of the row's own, whole numbers whose sums over any resample are exact.
     """
-    out = np.empty(sums.shape)
-    share(fill_squares, len(out), sums, float(EXACT // sums.shape[1]), out)
-    return out
+    out, variance = np.empty(sums.shape), np.zeros(len(sums))
+    share(fill_squares, len(out), sums, float(EXACT // sums.shape[1]), out, variance)
+    return out, variance
 
 
 def certainty(days: int, length: float, memory: float = MEMORY) -> tuple[float, float]:

@@ -193,18 +193,18 @@ def gram_of(sums: Ints) -> Floats:
     """
     centred = sums - sums.mean(axis=1, keepdims=True)
     length = np.sqrt((centred**2).sum(axis=1))
-    rows = np.ascontiguousarray((centred[length > 0] / length[length > 0, None]).T)
+    rows = centred[length > 0] / length[length > 0, None]
     out = np.zeros((sums.shape[1], sums.shape[1]))
     share(add_products, len(out), rows, out)
-    return out
+    return np.tril(out) + np.tril(out, -1).T
 
 
 @compiled
 def add_products(rows, out, first, last):
-    """Add the products of some rows of float64[T, N] with all of them to ``out`` float64[T, T]."""
+    """Add the products of some days of float64[N, T] with all up to them to ``out`` float64[T, T]."""
     for i in range(first, last):
-        for j in range(rows.shape[0]):
-            total = 0.0
-            for k in range(rows.shape[1]):
-                total += rows[i, k] * rows[j, k]
-            out[i, j] = total
+        found = out[i, : i + 1]
+        for k in range(rows.shape[0]):
+            one, others = rows[k, i], rows[k, : i + 1]
+            for j in range(found.size):
+                found[j] += one * others[j]

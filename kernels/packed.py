@@ -27,7 +27,7 @@ RETURN = 2**32 - 1
 BIAS = 2**32 - 1 - 2**30  # ret_q may lie between -2**30 and this: -1,073 and +3,221 times the price
 MOST_CANDLES = 2**18 - 1
 NEVER_KEY = 1 << 62  # no such exit: later than any
-TOGETHER = 256  # integers that may be added up
+TOGETHER = 248  # integers that may be added up; no power of two: rows that far apart share few lines of a cache
 
 
 @compiled
@@ -103,15 +103,18 @@ def stops(index, a, entry, sl, costs, out):
 @compiled
 def times(bars, entry, time_ms, costs, out):
     """Write the exit at each of the ascending time limits into ``out``, an open or the last close; O(candles)."""
-    due, last = 0, bars.ts.size
+    due, last, before = 0, bars.ts.size, -1
     for d in range(time_ms.size):
         when = entry.ts + time_ms[d]
         if bars.ts[last - 1] < when:
             due = last
         while due < last and bars.ts[due] < when:
             due += 1
-        price = bars.open[due] if due < last else bars.close[last - 1]
-        out[d] = packed(due, TIME_UP, sold(price, entry, costs))
+        if due == before:
+            out[d] = out[d - 1]
+        else:
+            price = bars.open[due] if due < last else bars.close[last - 1]
+            out[d], before = packed(due, TIME_UP, sold(price, entry, costs)), due
 
 
 @compiled

@@ -95,8 +95,7 @@ def proof(found: Searched, lands: Sequence[Land], asked: Guards, ledger: Ledger,
     chance = ratio = unseen = None
     if luck is not None:
         chance, ratio = chance_of(sums, k, luck), ratio_of(sums[0], luck, ledger.tried)
-        if luck.folds:
-            unseen = unseen_of(found.sums[[fold.trial for fold in luck.folds]], luck)
+        unseen = unseen_of(luck)
     near = made_by_all(lands, found.days, beside(config, found.work.axes, found.trials.settings[k]), threads)
     means = [_mean(each.sums) for each in near if each is not None]
     evidence = Evidence(

@@ -93,12 +93,12 @@ def test_blocks_are_longer_than_a_trade_and_not_too_short_for_the_days(days, hor
     rng = np.random.default_rng(3)
     noise = rng.normal(size=days)
     walk = np.convolve(rng.normal(size=2 * days), np.ones(days // 3), "same")[:days]
-    least = max(horizon / 24 + 1, days ** (1 / 3))
+    least = max(ceil(horizon / 24) + 1, 0.75 * days ** (1 / 3))
 
     assert ceil(horizon / 24) + 1 <= block_days(noise, horizon * DAY // 24)
     assert least <= block_days(noise, horizon * DAY // 24)
     assert max(least, block_length(walk)) == pytest.approx(block_days(walk, horizon * DAY // 24), abs=1)
-    assert block_days(np.zeros(days), 1) == max(2.0, days ** (1 / 3))
+    assert block_days(np.zeros(days), 1) == max(2.0, 0.75 * days ** (1 / 3))
 
 
 @given(st.integers(3, 400), st.floats(1, 30), st.floats(-6, 6))

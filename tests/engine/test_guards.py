@@ -337,28 +337,28 @@ def test_at_least_the_trials_of_the_search_itself_were_tried(there, luck):
 
 def test_unseen_days_are_those_of_the_folds(there, luck, sums):
     """The folds themselves are held in test_luck."""
-    alerts, chosen = calendar(there)[0].alerts.tolist(), [fold.trial for fold in luck.folds]
+    alerts = calendar(there)[0].alerts.tolist()
     made = [day for fold in luck.folds for day in sums[fold.trial][fold.first : fold.last]]
     entered = [count for fold in luck.folds for count in alerts[fold.first : fold.last]]
-    found = unseen_of(by_day(there, to_arrays([policy(each) for each in chosen])), luck)
+    found = unseen_of(luck)
 
     assert sum(made) / sum(entered) / 100 == pytest.approx(found.mean_bps, rel=1e-12)
     assert naive_interval(made, entered, luck.length) == pytest.approx((found.low_bps, found.high_bps), rel=1e-9)
     assert sum(sum(sums[fold.trial][fold.first : fold.last]) > 0 for fold in luck.folds) == found.winning
-    assert unseen_of(np.empty((0, len(alerts)), np.int64), dataclasses.replace(luck, folds=())) is None
+    assert unseen_of(dataclasses.replace(luck, folds=())) is None
 
 
 def test_columns_of_the_ranked_are_the_evidence_on_each(there, luck):
     trials = np.array([7, 0, 119])
-    some = by_day(there, to_arrays([policy(int(each)) for each in trials]))
-    columns = ranked_columns(some, trials, luck, TRIED)
+    few = luck_of(there, TRIALS, policies, policies(0, TRIALS), watched=trials)
+    columns = ranked_columns(trials, few, TRIED)
     for i, number in enumerate(trials.tolist()):
         one = judged(there, number, luck)
         worth = one.ratio.probability, one.ratio.deflated_independent, one.ratio.deflated_tried
 
         assert (one.chance.statistic, one.chance.p, *worth) == tuple(values[i] for values in columns.values())
     assert ["t_stat", "p_luck", "psr", "dsr_independent", "dsr_tried"] == list(columns)
-    assert all(np.isnan(values).all() for values in ranked_columns(some, trials, None, 1).values())
+    assert all(np.isnan(values).all() for values in ranked_columns(trials, None, 1).values())
 
 
 def test_of_too_few_days_the_trades_alone_are_told(there):

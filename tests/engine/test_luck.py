@@ -14,6 +14,7 @@ from highwater.kernels.arrays import Policies
 from highwater.kernels.bootstrap import resamples
 
 TRIALS, FEW = 150, 40
+WATCHED = np.array([149, 0, 0, 77])
 HOUR = 3_600_000
 MEMORY = 10**8
 
@@ -42,7 +43,9 @@ def cut(policies, first, count):
 def luck_of(ready, policies, engine="tables", memory=MEMORY, threads=2, blind=None):
     there = ground(ready, engine, memory, threads)
     few = cut(policies, 0, FEW)
-    return luck.luck_of(there, policies.sl.size, lambda first, count: cut(policies, first, count), few, blind=blind)
+    return luck.luck_of(
+        there, policies.sl.size, lambda first, count: cut(policies, first, count), few, blind=blind, watched=WATCHED
+    )
 
 
 def bits(found):
@@ -171,6 +174,13 @@ def test_the_trial_of_a_fold_is_the_best_before_it(ready, policies, expected):
                 best, high = k, sum(sums[k][:trained])
         told = luck.Fold(begin, end, sum(alerts[:trained]), sum(alerts[begin:end]), best, sum(sums[best][begin:end]))
         assert told == fold
+
+
+def test_the_days_of_the_trials_watched_and_of_those_of_the_folds(ready, policies, expected):
+    sums = market_sums(ready, policies)
+
+    np.testing.assert_array_equal(sums[WATCHED], expected.watched)
+    np.testing.assert_array_equal(sums[[fold.trial for fold in expected.folds]], expected.raced)
 
 
 def test_of_equal_trials_the_first_races():

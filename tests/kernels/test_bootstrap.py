@@ -90,7 +90,7 @@ def test_squares_are_shares_of_a_trials_variance_and_exact_over_any_resample():
     sums = np.array([rng.integers(-(10 ** int(e)), 10 ** int(e), days) for e in (1, 3, 9, 13, 18)])
     sums[0], sums[1] = 7, np.arange(days) == 5
     with threads(2):
-        found = squares_of(sums)
+        found, variance = squares_of(sums)
     counts = np.vstack([resamples(1, days, 3.0, 30), np.eye(days) * days])
     products = counts @ found.T
 
@@ -101,7 +101,8 @@ def test_squares_are_shares_of_a_trials_variance_and_exact_over_any_resample():
         squares = [(days * x - sum(given_)) ** 2 for x in given_]
         expected = [square / sum(squares) if sum(squares) else 0 for square in squares]
         assert expected == pytest.approx([x / (sum(row) or 1) for x in row], rel=1e-9, abs=1e-12)
-    np.testing.assert_array_equal(found, np.vstack([squares_of(sums[k : k + 1]) for k in range(len(sums))]))
+        assert sum(squares) / days**3 == pytest.approx(variance[k], rel=1e-9)
+    np.testing.assert_array_equal(found, np.vstack([squares_of(sums[k : k + 1])[0] for k in range(len(sums))]))
 
 
 @pytest.mark.parametrize("days", [3, 10, 365])
