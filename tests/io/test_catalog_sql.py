@@ -91,11 +91,10 @@ def test_the_views_that_every_store_has_may_be_empty_and_others_are_missing(tmp_
 
 
 def test_every_table_of_a_run_has_a_view():
-    tables = "alerts callers equity errors features fills frontier governance paths sessions strategies summary"
+    tables = "alerts callers equity errors factors features fills frontier governance paths perturbation sessions"
+    tables += " session_fills session_trades session_trials strategies summary surface surface_by symbols traces"
 
-    assert {*tables.split(), "surface", "surface_by", "traces", "trades", "trials"} == {*VIEWS, *TABLES} - {
-        *("runs", "artifacts", "trials_ledger")
-    }
+    assert {*tables.split(), "trades", "trials"} == {*VIEWS, *TABLES} - {"runs", "artifacts", "trials_ledger"}
 
 
 def test_a_strategy_index_is_read_as_strategies(tmp_path):
