@@ -118,7 +118,8 @@ class Quality:
 class Evidence:
     """All that is known of a winner; what cannot be told of so few days is None.
 
-    ``neighbours``: the lowest and the highest mean among policies one step away.
+    ``neighbours``: the lowest and the highest mean among policies one step away. ``trials``: how many policies were
+    compared; 0 where that is not known.
     """
 
     trial_id: int
@@ -134,6 +135,7 @@ class Evidence:
     spread: Spread
     quality: Quality
     neighbours: tuple[float, float] | None
+    trials: int = 0
 
 
 def evidence(
@@ -170,6 +172,7 @@ def evidence(
         spread_of(there, returns, sums[0], luck),
         quality_of(there.prepared, policy, trades, there.threads),
         neighbours,
+        luck.trials if luck else 0,
     )
 
 

@@ -129,9 +129,11 @@ def sample_rows(count: int) -> Ints:
 
 
 def defined(value: Any) -> Any:
-    """Return JSON values with null for every number that is not finite."""
+    """Return JSON values with null for every number that is not finite; integers that JSON cannot hold as floats."""
     if isinstance(value, dict):
         return {name: defined(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [defined(each) for each in value]
+    if isinstance(value, int) and abs(value) >= 2**53:
+        return float(value)
     return None if isinstance(value, float) and not isfinite(value) else value

@@ -63,6 +63,9 @@ def _luck(found: Evidence, asked: Guards, word: Word) -> Check:
 
 def _selection(found: Evidence, asked: Guards) -> Check:
     half = found.halving
+    if found.trials == 1:  # here; of those tried before it may be the best
+        alone: Status = "PASS" if found.ratio is not None and found.ratio.tried <= 1 else "WARN"
+        return Check("selection", ("one policy, which was not selected",), alone)
     if half is None:
         return Check("selection", (TOO_FEW,), "FAIL")
     slope = "-" if isnan(half.slope) else f"{half.slope:+.1f}"

@@ -4,7 +4,8 @@ import math
 import day_market
 import pyarrow.parquet as pq
 import pytest
-from highwater.engine.judgement import sample_rows
+from highwater.engine.judgement import _defined, sample_rows
+from highwater.io.digest import canonical_json
 from highwater.io.runs import find_run, read_artifact, read_manifest
 from small_market import run
 
@@ -101,6 +102,22 @@ def test_without_guards(market, tmp_path):
     assert not (path / "results" / "guards.json").exists()
     assert not {*COLUMNS} & {*pq.read_schema(path / "results" / "frontier.parquet").names}
     assert read_manifest(path).trials_so_far is None
+
+
+def test_one_policy_is_not_selected(market, tmp_path):
+    words = ["sweep", "--trials", "1", *SWEEP[3:], *market.flags, "--runs", tmp_path]
+    done, again = run(*words), run(*words, "--seed", "2")
+
+    assert " 2 selection one policy, which was not selected                             PASS" in done.out
+    assert " 2 selection one policy, which was not selected                             WARN" in again.out
+
+
+def test_sums_that_json_cannot_hold_are_floats():
+    """Nine digits of per cent on one alert are a sum of more millionths than a double holds."""
+    found = {"sums": [2**53 - 1, -(2**53), 2**62, 1.5, math.inf, True], "name": "x"}
+
+    assert {"sums": [2**53 - 1, -float(2**53), float(2**62), 1.5, None, True], "name": "x"} == _defined(found)
+    assert float(json.loads(canonical_json(_defined(found)))["sums"][2]) == 2**62
 
 
 def test_as_json(market, tmp_path):

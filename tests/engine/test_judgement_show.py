@@ -20,6 +20,8 @@ from highwater.engine.ledger import Ledger
 from highwater.engine.luck import Fold, Halving
 from highwater.engine.settings import Guards
 from highwater.engine.verdict import verdict_on
+from hypothesis import given
+from hypothesis import strategies as st
 
 LONG = "entered a candle later", "worst order inside candles", "twice the costs"
 NAMES = ("luck", "selection", "sharpe", "unseen", "spread", "data")
@@ -78,6 +80,22 @@ def test_no_line_is_wider_than_80_columns(name):
 
     assert [] == [line for line in found if len(line) > 80]
     assert [] == [line for line in found if line != line.rstrip() or "\n" in line]
+
+
+@given(st.lists(st.floats(-2, 17.5).map(lambda e: 10.0**e), min_size=9, max_size=9), st.integers(0, 511))
+def test_no_line_is_wider_whatever_the_means(sizes, signs):
+    one, line, past, low, high, five, worst, lost, slope = (-x if signs >> i & 1 else x for i, x in enumerate(sizes))
+    found = dataclasses.replace(
+        evidence(one, 10**9),
+        chance=Chance(1.0, 1e-9, line, (1.0, 1.0, 1.0)),
+        halving=Halving(0.123456, 0.5, slope, 10, 9),
+        unseen=dataclasses.replace(USUAL.unseen, mean_bps=past, low_bps=low, high_bps=high),
+        spread=dataclasses.replace(USUAL.spread, low_bps=low, high_bps=high, without_best_5=five),
+        quality=dataclasses.replace(USUAL.quality, worst_bps=worst, best_bps=high, excluded_lost_bps=lost),
+        neighbours=(low, high),
+    )
+
+    assert [] == [line for line in lines(judged(found)) if len(line) > 80]
 
 
 @pytest.mark.parametrize("name", EXTREMES)

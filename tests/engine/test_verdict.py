@@ -39,6 +39,8 @@ CASES = [
     ("selection", changed("halving", overfit=0.2), "WARN"),
     ("selection", changed("halving", overfit=0.5), "FAIL"),
     ("selection", changed("halving"), "FAIL"),
+    ("selection", dataclasses.replace(changed("halving"), trials=1), "WARN"),
+    ("selection", dataclasses.replace(changed("halving"), trials=2), "FAIL"),
     ("sharpe", changed("ratio", deflated_tried=0.95), "PASS"),
     ("sharpe", changed("ratio", deflated_tried=0.9, deflated_independent=0.95), "WARN"),
     ("sharpe", changed("ratio", deflated_tried=0.9, deflated_independent=0.94), "FAIL"),
@@ -67,6 +69,14 @@ def test_one_check_decides(name, found, status):
     assert {"PASS"} == {check.status for check in verdict.checks if check.name != name}
     assert ("NOT PROVEN" if status == "FAIL" else "PROVEN") == verdict.word
     assert ((name,) if status == "FAIL" else ()) == verdict.failing
+
+
+@pytest.mark.parametrize(("tried", "status"), [(1, "PASS"), (2, "WARN")])
+def test_one_policy_was_not_selected_unless_others_were_tried_before(tried, status):
+    alone = dataclasses.replace(GOOD, trials=1, halving=None, ratio=dataclasses.replace(GOOD.ratio, tried=tried))
+    check = verdict_on(alone, Guards()).checks[1]
+
+    assert (("one policy, which was not selected",), status) == (check.found, check.status)
 
 
 def test_all_pass():
