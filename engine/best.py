@@ -54,7 +54,7 @@ class Best:
 
         squares, variance = squares_of(sums)
         trials = standings(sums, squares, variance, self.length)
-        given = whole(sums) @ self.drawn.T, squares @ self.drawn.T
+        given = whole(sums) @ self.drawn.T, squares @ self.drawn.T.astype(squares.dtype)
         own = trials.centres[0]
         enters = np.argsort(-own, kind="stable")[:RANKED]
         if self.trials.size == RANKED:
@@ -93,7 +93,7 @@ class Best:
         return np.sort(from_resampled(roots, self.days, self.length)), self.trials, p, (consistent, lower, upper)
 
 
-def standings(sums: Ints, squares: Floats, variance: Floats, length: float):
+def standings(sums: Ints, squares: np.ndarray, variance: Floats, length: float):
     """Return the ``kernels.luck.Standings`` of trials, their sums by day int64[N, D] and ``squares_of`` them."""
     from ..kernels.luck import Standings
 
@@ -101,7 +101,7 @@ def standings(sums: Ints, squares: Floats, variance: Floats, length: float):
     least = -sqrt(2 * log(log(sums.shape[1])))
     pull = _over((sums.shape[1] * scale) ** 2 * variance)
     centres = np.stack([own, np.where(own >= least, own, 0.0), np.maximum(own, 0.0)])
-    return Standings(scale, _over(squares.sum(axis=1)), pull, centres)
+    return Standings(scale, _over(squares.sum(axis=1, dtype=np.float64)), pull, centres)
 
 
 def _over(values: Floats) -> Floats:

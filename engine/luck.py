@@ -111,7 +111,7 @@ def luck_of(
     room, keys = max(64, there.memory // (2 * 8 * known.days)), np.empty(trials, np.uint64)
     begun = policies(0, min(room, trials))
     sums = by_day(there, begun)
-    few = sums[: sample.sl.size] if _begin(begun, sample) else by_day(there, sample)
+    few = sums[: sample.sl.size].copy() if _begin(begun, sample) else by_day(there, sample)
 
     def blocks() -> Iterable[Ints]:
         for first in range(0, trials, room):

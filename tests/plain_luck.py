@@ -26,13 +26,16 @@ def statistics(rows, length):
 
 def resampled(row, length, drawn, centre):
     """Return a trial's statistic in each resample, given how often each drew which day, less ``centre``."""
-    n, mean, found = len(row), sum(row) / len(row), []
-    variance, own = sum((x - mean) ** 2 for x in row) / n, omega(row, length)
+    n, mean, found, own = len(row), sum(row) / len(row), [], omega(row, length)
+    highest = max((x - mean) ** 2 for x in row)
+    steps = 2 ** (24 if n <= 1024 else 53) // n  # squares are counted in steps of the highest
+    squares = [round((x - mean) ** 2 / (highest / steps)) for x in row]
+    variance = sum((x - mean) ** 2 for x in row) / n
     for counts in drawn:
-        days = [(x, int(count)) for x, count in zip(row, counts, strict=True) if count]
-        here = sum(count * x for x, count in days) / n
-        share = sum(count * (x - here) ** 2 for x, count in days) / n / variance
-        found.append((here * sqrt(n) / own - centre) / max(sqrt(share), 0.5))
+        here = sum(int(count) * x for x, count in zip(row, counts, strict=True)) / n
+        about = sum(int(count) * square for square, count in zip(squares, counts, strict=True)) / sum(squares)
+        share = about - (here - mean) ** 2 / variance
+        found.append((here * sqrt(n) / own - centre) / max(sqrt(max(share, 0.0)), 0.5))
     return found
 
 

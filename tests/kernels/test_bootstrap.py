@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from golden_statistics import REFERENCE
 from highwater.kernels.bootstrap import (
+    FEW_DAYS,
     block_length,
     certainty,
     deviations_of,
@@ -84,23 +85,25 @@ def test_deviation_of_a_row_that_does_not_vary_is_zero():
     assert deviations_of(np.array([[7, 7, 7, 7]]), 2.0).tolist() == [0.0]
 
 
-def test_squares_are_shares_of_a_trials_variance_and_exact_over_any_resample():
+@pytest.mark.parametrize(("days", "kind", "most"), [(41, np.float32, 2**24), (FEW_DAYS + 1, np.float64, 2**53)])
+def test_squares_are_shares_of_a_trials_variance_and_exact_over_any_resample(days, kind, most):
     rng = np.random.default_rng(8)
-    days = 41
-    sums = np.array([rng.integers(-(10 ** int(e)), 10 ** int(e), days) for e in (1, 3, 9, 13, 18)])
+    sums = np.array([rng.integers(-(10 ** int(e)), 10 ** int(e), days) for e in (1, 3, 9, 13, 15)])
     sums[0], sums[1] = 7, np.arange(days) == 5
     with threads(2):
         found, variance = squares_of(sums)
-    counts = np.vstack([resamples(1, days, 3.0, 30), np.eye(days) * days])
+    counts = np.vstack([resamples(1, days, 3.0, 30), np.eye(days)[:5] * days]).astype(kind)
     products = counts @ found.T
 
+    assert found.dtype == kind == products.dtype
     for k, (row, given_) in enumerate(zip(found.tolist(), sums.tolist(), strict=True)):
         exact = [sum(int(c) * int(x) for c, x in zip(each, row, strict=True)) for each in counts.tolist()]
         assert exact == [int(product) for product in products[:, k].tolist()]
         assert all(x == int(x) for x in row)
-        squares = [(days * x - sum(given_)) ** 2 for x in given_]
+        total = sum(given_)
+        squares = [(days * x - total) ** 2 for x in given_]
         expected = [square / sum(squares) if sum(squares) else 0 for square in squares]
-        assert expected == pytest.approx([x / (sum(row) or 1) for x in row], rel=1e-9, abs=1e-12)
+        assert expected == pytest.approx([x / (sum(row) or 1) for x in row], abs=1e-12 + days**2 / most)
         assert sum(squares) / days**3 == pytest.approx(variance[k], rel=1e-9)
     np.testing.assert_array_equal(found, np.vstack([squares_of(sums[k : k + 1])[0] for k in range(len(sums))]))
 
