@@ -33,7 +33,7 @@ check: .venv/installed ## style, types and floors
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 
-bench: .venv/installed $(if $(PEERS),.venv/peers/installed) ## how fast it is, here; PEERS=1 beside others, FIGURES=1 for the README, ONLY='FILE ...'
+bench: .venv/installed $(if $(PEERS),.venv/peers/installed) ## how fast it is, here; PEERS=1 beside others, FIGURES=1 into bench/FIGURES.md, ONLY='FILE ...'
 	$(if $(PEERS),.venv/peers/bin,$(BIN))/python -m pytest $(or $(ONLY),bench) --benchmark-only $(if $(FIGURES),--figures)
 
 FAST := bench/test_paths.py bench/test_search.py bench/test_peers.py -k 'path_metrics or ours or search and not memory'

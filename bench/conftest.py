@@ -14,7 +14,7 @@ from highwater.bench import ratios
 from highwater.bench.figures import Point, curves
 from highwater.kernels import threads
 
-README, BEGIN, END = Path(__file__).parents[1] / "README.md", "<!-- figures -->", "<!-- /figures -->"
+FIGURES, BEGIN, END = Path(__file__).parent / "FIGURES.md", "<!-- figures -->", "<!-- /figures -->"
 BASELINE, FIGURES = Path(__file__).with_name("baseline.json"), Path(__file__).with_name("figures.svg")
 
 
@@ -94,7 +94,7 @@ class Bench:
 
 
 def pytest_addoption(parser):
-    parser.addoption("--figures", action="store_true", help="write the table into the README, the curves beside it")
+    parser.addoption("--figures", action="store_true", help="write the table into FIGURES.md, the curves beside it")
     parser.addoption("--ratios", choices=["keep", "compare"], help="keep the ratios, or hold them against those kept")
 
 
@@ -134,5 +134,5 @@ def pytest_terminal_summary(terminalreporter, config):
     if config.getoption("--figures") and points:
         FIGURES.write_text(curves(points))
     if config.getoption("--figures"):
-        before, _, rest = README.read_text().partition(BEGIN)
-        README.write_text("\n".join([before + BEGIN, *lines, END + rest.partition(END)[2]]))
+        before, _, rest = FIGURES.read_text().partition(BEGIN)
+        FIGURES.write_text("\n".join([before + BEGIN, *lines, END + rest.partition(END)[2]]))

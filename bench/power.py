@@ -1,7 +1,7 @@
 """How often a search is called PROVEN: where no policy has an edge, and where all have one of a known size.
 
-``python -m highwater.bench.power [SEEDS]`` prints the table of the README. Every search is run as a user runs it, on
-made-up alerts of its own: 300 over 120 days, followed for 48 hourly candles, no costs. Without an edge prices are a
+``python -m highwater.bench.power [SEEDS]`` prints the table of engine/SEARCH.md. Every search is run as a user runs it,
+on made-up alerts of its own: 300 over 120 days, followed for 48 hourly candles, no costs. Without an edge prices are a
 martingale, one a candle, so that what is sold is sold at a price that was there, and no exit rule can gain on average;
 alerts of one day share a third of their moves. An edge lifts every path by that much, evenly, until its horizon.
 """

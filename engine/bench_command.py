@@ -15,9 +15,9 @@ def bench(questions: list[str] | None = None, *, figures: bool = False) -> int:
     """Measure how fast it is on this machine; works in a clone of the repository.
 
     Args:
-        questions: What to measure (default: all): cache, catalog, exits, guards, million, paths, peers, real, scale,
-            search, slices, start, verify.
-        figures: Write the table into the README, and the curves beside the benches.
+        questions: What to measure (default: all): cache, catalog, exits, guards, indicators, million, paths, peers,
+            real, scale, search, session, slices, start, trace_store, traces, verify.
+        figures: Write the table into bench/FIGURES.md, and the curves beside it.
     """
     if not (ROOT / "bench" / "conftest.py").is_file():
         raise MissingError(f"{ROOT}: the benches are not here; clone the repository and run: make bench")

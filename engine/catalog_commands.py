@@ -75,8 +75,8 @@ def sql(
 ) -> int | None:
     """Answer one SELECT over all completed runs.
 
-    Tables: runs, artifacts, trials_ledger, and each artifact by its name (alerts, paths, trades, fills, summary,
-    callers, trials, frontier, surface, errors, strategies, ...), each with the run_id of its rows.
+    Tables: runs, artifacts, strategies, trials_ledger, and each artifact by its name (alerts, paths, trades, fills,
+    summary, callers, trials, frontier, surface, traces, errors, ...), each with the run_id of its rows.
     A file of a run may be named: read_parquet('runs/2024-01/run_id=.../truth/paths.parquet').
 
     Args:
@@ -93,7 +93,7 @@ def sql(
 
 
 def path(*, runs: Path = Path("runs")) -> int | None:
-    """Print the path of the catalog, a DuckDB file with the tables runs, artifacts and trials_ledger.
+    """Print the path of the catalog, a DuckDB file with the tables runs, artifacts, strategies and trials_ledger.
 
     Args:
         runs: Directory of runs.

@@ -15,9 +15,12 @@ from . import (
     housekeeping_commands,
     regret_command,
     rerun_commands,
+    session_command,
     surface_command,
     sweep_command,
     traces_command,
+    traces_queries_command,
+    traces_surface_command,
 )
 from .shell import run
 
@@ -55,17 +58,33 @@ TREE = {
         "sql": catalog_commands.sql,
         "path": catalog_commands.path,
     },
-    "traces": {"strategies": traces_command.traces_strategies},
-    "config": {"show": config_command.config_show},
-    "backtest": {
-        "path-only": commands.baseline,
-        "policy": commands.strategy,
-        "catalog-sync": catalog_commands.sync,
-        "catalog-query": catalog_commands.query,
+    "traces": {
+        "strategies": traces_command.traces_strategies,
+        "run": traces_command.traces_run,
+        "query": traces_queries_command.query,
+        "find": traces_queries_command.find,
+        "load": traces_queries_command.load,
+        "show": traces_queries_command.show,
+        "duplicates": traces_queries_command.duplicates,
+        "parameters": traces_queries_command.parameters,
+        "compare": traces_queries_command.compare,
+        "surface": traces_surface_command.surface,
+        "export": traces_command.traces_export,
+        "migrate": traces_command.traces_migrate,
     },
+    "config": {"show": config_command.config_show},
+    "backtest": session_command.backtest,
     "demo": commands.demo,
     "bench": bench_command.bench,
     "optimizer": sweep_command.sweep,
+}
+
+
+session_command.backtest.words = {  # type: ignore[attr-defined]
+    "path-only": commands.baseline,
+    "policy": commands.strategy,
+    "catalog-sync": catalog_commands.sync,
+    "catalog-query": catalog_commands.query,
 }
 
 

@@ -82,7 +82,7 @@ class Judgement:
             "search": search,
             "winner": self.evidence and asdict(self.evidence),
         }
-        return _defined(found)
+        return defined(found)
 
 
 def judge(
@@ -128,12 +128,12 @@ def sample_rows(count: int) -> Ints:
     return np.arange(few) * count // few
 
 
-def _defined(value: Any) -> Any:
+def defined(value: Any) -> Any:
     """Return JSON values with null for every number that is not finite; integers that JSON cannot hold as floats."""
     if isinstance(value, dict):
-        return {name: _defined(each) for name, each in value.items()}
+        return {name: defined(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_defined(each) for each in value]
+        return [defined(each) for each in value]
     if isinstance(value, int) and abs(value) >= 2**53:
         return float(value)
     return None if isinstance(value, float) and not isfinite(value) else value

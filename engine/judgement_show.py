@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from .judgement import Judgement
 from .values import show_bps as percent
-from .verdict import Check
+from .verdict import Check, Verdict
 
 WIDTH = 80
 _INDENT = 3
@@ -15,36 +15,43 @@ def lines(judged: Judgement) -> list[str]:
     """Return the screen, a line each."""
     if judged.verdict is None or judged.evidence is None or judged.ledger is None:
         return []
-    word, failing, found = judged.verdict.word, judged.verdict.failing, judged.evidence
-    why = f"{len(failing)} of {len(judged.verdict.checks)} checks fail"
-    if len(failing) < 4:
-        why += f": {', '.join(failing)}"
+    found = judged.evidence
     winner = (
         f"winner #{found.trial_id:,}  mean {percent(found.mean_bps)} an alert,",
         f"median {percent(found.median_bps, 0)}, wins {found.win_rate:.0%};",
-        f"{_count(found.alerts, 'alert')}, {_count(found.days, 'day')}",
+        f"{counted(found.alerts, 'alert')}, {counted(found.days, 'day')}",
     )
-    out = [f"VERDICT  {word} ({why})" if failing else f"VERDICT  {word}", *_indented(winner, 0)]
+    out = [headline(judged.verdict), *indented(winner, 0)]
     for number, check in enumerate(judged.verdict.checks, 1):
-        out += _lines(number, check)
+        out += check_lines(number, check)
     lane = min(found.quality.lanes, key=lambda each: each.mean_bps)
     below = [f"worst lane {percent(lane.mean_bps)} ({lane.name})"]
     if found.neighbours is not None:
         below = [f"neighbours {' … '.join(map(percent, found.neighbours))};", *below]
-    out += _indented(below, _INDENT)
+    out += indented(below, _INDENT)
     ledger = judged.ledger
     if judged.asked.holdout:
         sealed = f"holdout sealed: the last {judged.asked.holdout:.0%} of the days;"
-        out += _indented((sealed, f"looked at {_count(ledger.peeks, 'time')}"), _INDENT)
-    tried = f"{_count(ledger.tried, 'configuration')} in {_count(ledger.searches, 'search', 'es')}"
-    return [*out, *_indented(("tried on these alerts so far:", tried), _INDENT)]
+        out += indented((sealed, f"looked at {counted(ledger.peeks, 'time')}"), _INDENT)
+    tried = f"{counted(ledger.tried, 'configuration')} in {counted(ledger.searches, 'search', 'es')}"
+    return [*out, *indented(("tried on these alerts so far:", tried), _INDENT)]
 
 
-def _count(number: int, name: str, more: str = "s") -> str:
+def headline(verdict: Verdict) -> str:
+    """Return the verdict in a line, with the checks that fail."""
+    failing = verdict.failing
+    why = f"{len(failing)} of {len(verdict.checks)} checks fail"
+    if len(failing) < 4:
+        why += f": {', '.join(failing)}"
+    return f"VERDICT  {verdict.word} ({why})" if failing else f"VERDICT  {verdict.word}"
+
+
+def counted(number: int, name: str, more: str = "s") -> str:
+    """Return a number of things: 1 alert, 2 alerts."""
     return f"{number:,} {name}{more * (number != 1)}"
 
 
-def _indented(parts: Iterable[str], indent: int) -> Iterator[str]:
+def indented(parts: Iterable[str], indent: int) -> Iterator[str]:
     """Yield parts side by side while they fit a line; the lines below the first are indented by _INDENT."""
     row = ""
     for part in parts:
@@ -56,7 +63,8 @@ def _indented(parts: Iterable[str], indent: int) -> Iterator[str]:
     yield row
 
 
-def _lines(number: int, check: Check) -> Iterator[str]:
+def check_lines(number: int, check: Check) -> Iterator[str]:
+    """Yield the lines of a check."""
     rows = [""]
     for part in check.found:
         joined = f"{rows[-1]}  {part}" if rows[-1] else part

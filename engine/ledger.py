@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..io.catalog_rows import configurations
 from ..io.catalog_store import rows
@@ -17,8 +17,9 @@ from ..io.runs import read_entry, run_folders
 # What a search tells of its trials, and how they are judged: neither makes other trials of them.
 _NOT_TRIED = ("objective", "constraints", "stake", "medians", "trades", "by", "guards", "multiples", "unsealed")
 _TOLD = ("objective", "constraints")  # what decides beside them which trials refine a search
+Kind = Literal["alerts", "candles"]  # the input that a search is tried on
 _KNOWN = """
-SELECT run_id, CASE WHEN alerts_digest = $alerts AND status = $status THEN config END, trials FROM catalog.runs
+SELECT run_id, CASE WHEN {kind}_digest = $digest AND status = $status THEN config END, trials FROM catalog.runs
 """
 
 
@@ -31,8 +32,9 @@ class Ledger:
     peeks: int
 
 
-def ledger_of(runs: Path, alerts_digest: str, config: Mapping[str, Any], trials: int) -> Ledger:
-    """Return the ledger of some alerts after a run with ``config`` of so many different ``trials``.
+def ledger_of(runs: Path, digest: str, config: Mapping[str, Any], trials: int, kind: Kind = "alerts") -> Ledger:
+    """Return the ledger of some alerts, or of some sessions' candles, after a run with ``config`` of so many different
+    ``trials``.
 
     Runs come from the catalog, and where it has not been synced since, from their manifests. A search done again, or
     further with the same seed, counts once; that other searches may hold the same policies is not allowed for.
@@ -40,7 +42,7 @@ def ledger_of(runs: Path, alerts_digest: str, config: Mapping[str, Any], trials:
     most: dict[str, int] = {}
     more: dict[str, int] = {}
     peeks = 0
-    for found, tried in chain([(config, trials)], _before(runs, alerts_digest)):
+    for found, tried in chain([(config, trials)], _before(runs, digest, kind)):
         if "unsealed" in found:
             peeks += 1
         elif tried:
@@ -75,10 +77,10 @@ def refinement(config: Mapping[str, Any]) -> str:
     return config_digest({"of": attempt(config), "trials": trials, "holdout": days, **told})
 
 
-def _before(runs: Path, alerts_digest: str) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield the config and the configurations of every completed run on some alerts."""
+def _before(runs: Path, digest: str, kind: Kind = "alerts") -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the config and the configurations of every completed run on some input."""
     try:
-        known = rows(runs, _KNOWN, alerts=alerts_digest, status=COMPLETED)
+        known = rows(runs, _KNOWN.format(kind=kind), digest=digest, status=COMPLETED)
     except (MissingError, IntegrityError):
         known = []
     for _, config, trials in known:
@@ -87,6 +89,6 @@ def _before(runs: Path, alerts_digest: str) -> Iterator[tuple[dict[str, Any], in
     seen = {run_id for run_id, *_ in known}
     for folder in run_folders(runs):
         if folder.name.partition("=")[2] not in seen and (entry := read_entry(folder)) and entry.manifest:
-            alerts = next((each.digest for each in entry.manifest.inputs if each.kind == "alerts"), None)
-            if alerts == alerts_digest and entry.status == COMPLETED:
+            given = next((each.digest for each in entry.manifest.inputs if each.kind == kind), None)
+            if given == digest and entry.status == COMPLETED:
                 yield entry.manifest.config, configurations(entry.manifest)

@@ -3,8 +3,8 @@
 Sums are whole millionths, so nothing here depends on how the trials are cut or on how many threads there are.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -104,32 +104,54 @@ def luck_of(
     were chosen with a look at all days. ``watched`` are numbers of trials whose days are wanted.
     O(trials * alerts) for the sums by day, and O(trials * days * resamples).
     """
-    watched = np.empty(0, np.int64) if watched is None else watched
     blind = trials if blind is None else blind
     known, _ = calendar(there)
     if known.days < LEAST_DAYS:
         return None
+    room, keys = max(64, there.memory // (2 * 8 * known.days)), np.empty(trials, np.uint64)
+    begun = policies(0, min(room, trials))
+    sums = by_day(there, begun)
+    few = sums[: sample.sl.size].copy() if _begin(begun, sample) else by_day(there, sample)
+
+    def blocks() -> Iterable[Ints]:
+        for first in range(0, trials, room):
+            some = policies(first, min(room, trials - first)) if first else begun
+            keys[first : first + room] = keys_of(some)
+            yield by_day(there, some) if first else sums
+            advance(min(trials, first + room))
+
+    horizon = there.prepared.trading.horizon
+    found = luck_by_day(known, horizon, few, blocks(), blind, there.threads, watched)
+    return replace(found, distinct=int(np.unique(keys).size))
+
+
+def luck_by_day(
+    known: Calendar,
+    horizon: int,
+    few: Ints,
+    blocks: Iterable[Ints],
+    blind: int,
+    threads: int | None,
+    watched: Ints | None = None,
+) -> Luck:
+    """Return the ``Luck`` of trials that come as ``blocks`` of their days, int64[N, D], all of them distinct.
+
+    ``few`` int64[T, D] stand for all; ``horizon``: the longest that what is earned on a day takes, ms.
+    """
     from ..kernels.jit import threads as on
     from ..kernels.luck import grouped
     from ..kernels.sharpe import sharpes_of
 
-    horizon, room = there.prepared.trading.horizon, max(64, there.memory // (2 * 8 * known.days))
-    some = policies(0, min(room, trials))
-    sums = by_day(there, some)
-    few = sums[: sample.sl.size].copy() if _begin(some, sample) else by_day(there, sample)  # a view would hold all
+    watched = np.empty(0, np.int64) if watched is None else watched
     length = block_days(few.mean(axis=0), horizon)
     best, race = Best(known.days, length), _Race(known, folds_of(known, horizon))
     seen = np.zeros((watched.size, known.days), np.int64)
-    split, blocks = split_of(known, horizon), []
-    sharpes, keys = np.empty(blind), np.empty(trials, np.uint64)
-    for first in range(0, trials, room):
-        if first:
-            some = policies(first, min(room, trials - first))
-            sums = by_day(there, some)
-        keys[first : first + room] = keys_of(some)
+    split, halves = split_of(known, horizon), []
+    sharpes, first = np.empty(blind), 0
+    for sums in blocks:
         here = (first <= watched) & (watched < first + len(sums))
         seen[here] = sums[watched[here] - first]
-        with on(there.threads):
+        with on(threads):
             for s in range(0, len(sums), CHUNK):
                 part, begin = sums[s : s + CHUNK], first + s
                 best.add(part, begin)
@@ -138,16 +160,15 @@ def luck_of(
                     race.add(part, begin)
                     sharpes[begin : begin + len(part)] = sharpes_of(part)
                     if split:
-                        blocks.append(grouped(part, split[1], split[0]))
-        advance(first + len(sums))
-    with on(there.threads):
-        halving = halving_of(np.concatenate(blocks, axis=1), known, split[1]) if split and blind > 1 else None
+                        halves.append(grouped(part, split[1], split[0]))
+        first += len(sums)
+    with on(threads):
+        halving = halving_of(np.concatenate(halves, axis=1), known, split[1]) if split and blind > 1 else None
         independent = independent_of(few)
     spread = sharpes[~np.isnan(sharpes)]
     variance = float(spread.var()) if spread.size else float("nan")
-    distinct = int(np.unique(keys).size)
     found = *best.found(), variance, independent, halving, race.found()
-    return Luck(known, trials, distinct, length, *found, blind, race.rows, seen)
+    return Luck(known, first, first, length, *found, blind, race.rows, seen)
 
 
 def _begin(some: Policies, few: Policies) -> bool:

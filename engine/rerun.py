@@ -1,7 +1,7 @@
 """A published run done again: its recipe from its manifest, its inputs by digest, and what came out otherwise."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,10 @@ def rerun(
     is taken from a cache but slices. Raises IntegrityError where the run is not as published, MissingError where no
     slice has its candles, UsageError where it cannot be repeated here.
     """
+    if read_manifest(run).run_type == TRACES:
+        return _rerun_traces(run, store, alerts, candles, memory)
+    if read_manifest(run).run_type == SESSION:
+        return _rerun_sessions(run, store, alerts, candles)
     manifest, prepared = prepared_again(run, store, alerts, candles)
     named = {"--alerts": alerts, "--candles": candles}
     words = [word for flag, path in named.items() if path is not None for word in (flag, str(path))]
@@ -69,16 +73,38 @@ def rerun(
         Known(manifest.trials_so_far or 0, manifest.holdout_peeks or 0),
     )
     outcome = AGAIN[manifest.run_type](job)
-    after = read_manifest(outcome.path)
-    found = differences(run, manifest, outcome.path, after)
-    return Rerun(manifest, after, outcome.path, found, changes(manifest, after))
+    return _compared(run, manifest, outcome.path)
+
+
+def _compared(run: Path, manifest: Manifest, path: Path) -> Rerun:
+    after = read_manifest(path)
+    return Rerun(manifest, after, path, differences(run, manifest, path, after), changes(manifest, after))
+
+
+def _rerun_traces(run: Path, store: Store, alerts: Path | None, candles: Path | None, memory: int | None) -> Rerun:
+    from .traces.again import again
+
+    if alerts is not None:
+        raise UsageError("--alerts: a run of traces reads no alerts; leave it out")
+    manifest = _sound(run, (TRACES,))
+    return _compared(run, manifest, again(run, manifest, store, candles, memory).path)
+
+
+def _rerun_sessions(run: Path, store: Store, alerts: Path | None, candles: Path | None) -> Rerun:
+    from .session.again import again
+
+    for flag, path in {"--alerts": alerts, "--candles": candles}.items():
+        if path is not None:
+            raise UsageError(f"{flag}: a session run is repeated on its own candles; leave it out")
+    manifest = _sound(run, (SESSION,))
+    return _compared(run, manifest, again(run, manifest, store).path)
 
 
 def prepared_again(
     run: Path, store: Store, alerts: Path | None = None, candles: Path | None = None
 ) -> tuple[Manifest, Prepared]:
     """Return the manifest of a run and its alerts and candles, or others, ready for its recipe; raises as ``rerun``."""
-    manifest = _sound(run)
+    manifest = _sound(run, AGAIN)
     sources, trading = settings_of(manifest.config, *(Path(_input(manifest, kind).source) for kind in INPUTS))
     batch = _kept_alerts(run, manifest) if alerts is None else recipe.alerts_of(_reading(sources, alerts))
     sources = dataclasses.replace(sources, alerts=alerts or sources.alerts, candles=candles or sources.candles)
@@ -91,6 +117,7 @@ def prepared_again(
 
 
 INPUTS = ("alerts", "candles")
+TRACES, SESSION = "traces", "session"
 
 
 def settings_of(config: Config, alerts: Path, candles: Path) -> tuple[Sources, Trading]:
@@ -104,8 +131,8 @@ def settings_of(config: Config, alerts: Path, candles: Path) -> tuple[Sources, T
     return Sources(alerts=alerts, candles=candles, **of(Sources)), Trading(**of(Trading))
 
 
-def _sound(run: Path) -> Manifest:
-    """Return the manifest of a run that can be repeated here."""
+def _sound(run: Path, types: Collection[str]) -> Manifest:
+    """Return the manifest of a run that can be repeated here, of one of these types."""
     manifest = read_manifest(run)
     broken = [finding.problem for finding in verify(run) if finding.level == "error"]
     if broken:
@@ -113,8 +140,8 @@ def _sound(run: Path) -> Manifest:
         raise IntegrityError(f"run {manifest.run_id} is corrupt: {broken[0]}{more}")
     if manifest.status != COMPLETED:
         raise UsageError(f"run {manifest.run_id} failed ({manifest.error}); it has no result to repeat")
-    if manifest.run_type not in AGAIN:
-        known = ", ".join(AGAIN)
+    if manifest.run_type not in types:
+        known = ", ".join(types)
         raise UsageError(f"run {manifest.run_id} is of type {manifest.run_type}; those that can be repeated: {known}")
     if (rules := manifest.config.get("fill_semantics")) != FILL_SEMANTICS:
         raise UsageError(

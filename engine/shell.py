@@ -52,7 +52,8 @@ def _run(tree: Any, argv: list[str], prog: str, version: str) -> int:
     if {"-h", "--help"} & set(before):
         print(group_help(path, node) if isinstance(node, Mapping) else command_help(path, node))
         return 0
-    if {"-v", "--version"} & set(before):
+    own = () if isinstance(node, Mapping) else [flag for each in parameters(node) for flag in each.flags]
+    if {"-v", "--version"} & set(before) - set(own):
         print(f"{prog} {version}")
         return 0
     if isinstance(node, Mapping):

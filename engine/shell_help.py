@@ -4,7 +4,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from .values import Kind, Spelling, inner, is_list, kind_of, show, spelling_of
 
@@ -53,7 +53,8 @@ class Parameter:
     @property
     def is_switch(self) -> bool:
         """Whether the flag takes no value."""
-        return self.is_flag and inner(self.annotation) is bool
+        kind = inner(self.annotation)
+        return self.is_flag and (get_args(kind) or [kind])[0] is bool
 
     @property
     def required(self) -> bool:

@@ -5,10 +5,13 @@ whether a module is there (pyarrow). Measured: two in sixty, sent at random time
 """
 
 import contextlib
+import functools
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 
 class Terminated(BaseException):
@@ -32,10 +35,12 @@ def stoppable() -> Iterator[None]:
     _asked = None
     numbers = [number for number in _RAISED if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, _stop) for number in numbers}
+    hook = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_told, hook)
     try:
         yield
     finally:
-        _asked = None
+        _asked, sys.unraisablehook = None, hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -47,6 +52,12 @@ def _stop(number: int, _: FrameType | None) -> None:
     error = _RAISED[signal.Signals(number)]()
     _asked = error
     raise error
+
+
+def _told(hook: Callable[[Any], Any], lost: Any) -> None:
+    """Tell ``hook`` of an error that met a ``__del__``, but of no signal: ``check`` raises that again."""
+    if lost.exc_value is None or lost.exc_value is not _asked:
+        hook(lost)
 
 
 def check() -> None:

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..io.errors import UsageError
+from .session_search_command import Sessions, only_beside_strategy, sweep_sessions
 from .settings import MEMORY, Guards, Sources, Store, Trading, takes
 from .unseal_command import sweep_unseal
 from .values import DurationRange, Range, Share, Size
@@ -52,7 +53,14 @@ def _searched(outcome: "Outcome", store: Store, top: int) -> int | None:
     return None
 
 
-@takes({"resume": _resumed}, guards=Guards, sources=Sources, trading=Trading, store=Store)
+@takes(
+    {"resume": _resumed, "strategy": sweep_sessions},
+    guards=Guards,
+    sources=Sources,
+    trading=Trading,
+    store=Store,
+    sessions=Sessions,
+)
 def sweep(
     *,
     tp: Range | None = None,
@@ -80,6 +88,7 @@ def sweep(
     sources: Sources,
     trading: Trading,
     store: Store,
+    sessions: Sessions,
 ) -> int | None:
     """Search for exits: random policies over ranges of any parameter, each tried on every alert.
 
@@ -117,6 +126,7 @@ def sweep(
     from .sweep import STATISTICS, Choices, constraint, parameter_columns, plan
     from .sweep_run import run_sweep
 
+    only_beside_strategy(sessions)
     ranges = {
         "tp": tp,
         "sl": sl,

@@ -1,8 +1,14 @@
 """The commands on strategy traces, and what they print."""
 
 import json as json_format
+import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from .settings import MEMORY, Store, takes
+from .trace_settings import Dealing, Market
+from .values import Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -11,6 +17,7 @@ if TYPE_CHECKING:
 
 Category = Literal["crossover", "bands", "breakout", "threshold", "momentum", "trend"]
 WIDTH = 80
+_RUNS = Path("runs")
 
 
 def traces_strategies(*, category: Category | None = None, json: bool = False) -> int | None:
@@ -29,6 +36,117 @@ def traces_strategies(*, category: Category | None = None, json: bool = False) -
     for rule in rules:
         print("\n".join(_lines(rule)), end="\n\n")
     print(f"{len(rules)} strategies; after each candle's close one is long, short or else flat")
+    return None
+
+
+@takes(market=Market, dealing=Dealing, store=Store)
+def traces_run(
+    *,
+    strategies: str,
+    performance: bool = True,
+    force: bool = False,
+    name: str | None = None,
+    top: int = 10,
+    max_strategies: int = 100_000,
+    mem: Size = MEMORY,
+    market: Market,
+    dealing: Dealing,
+    store: Store,
+) -> int | None:
+    """Make the signals of strategies on each series, keep their changes as traces, and say what they would have earned.
+
+    A strategy with exits of its own (risk) keeps them; --tp, --sl and the like are for those without. What another run
+    of the store holds already, of the same strategy, candles and version, is not made again.
+
+    Args:
+        strategies: What to run: a YAML, JSON or TOML file, JSON such as '{"sma_crossover": {"fast_period": 10}}', or
+            the name of a strategy.
+        performance: Trade the traces too, and keep what they earned.
+        force: Make traces anew that another run holds.
+        name: What to call the run.
+        top: Strategies to print.
+        max_strategies: Refuse a sweep of more strategies than this.
+        mem: Memory for indicators.
+    """
+    from .traces import show
+    from .traces.performance import Fills
+    from .traces.reading import read_document
+    from .traces.run import Task, run_traces
+    from .traces.sweeps import parse_strategies
+
+    document, place = read_document(strategies)
+    expansion = parse_strategies(document, place, max_strategies)
+    fills = Fills(dealing.fill, dealing.fee_bps, dealing.slippage_bps, dealing.exits, dealing.memory, dealing.intrabar)
+    task = Task(document, expansion, market, fills if performance else None, mem, {} if force else None, name)
+    traced = run_traces(task, store, tuple(sys.argv[1:]))
+    if store.json:
+        show.run_json(traced)
+    else:
+        show.run(traced, top)
+    return None
+
+
+def traces_export(
+    run: str,
+    folder: Path,
+    *,
+    runs: Path = _RUNS,
+    slices: Path | None = None,
+    candles: Path | None = None,
+) -> int | None:
+    """Write each trace of a run as a file of its own, which says what it is of wherever it is found.
+
+    A run of up to 200 strategies holds such files already.
+
+    Args:
+        run: Run id, the start or end of one (4 characters or more), or "latest".
+        folder: Directory that takes them.
+        runs: Directory of runs.
+        slices: Directory of slices, for the candles (default: .slices beside the runs).
+        candles: Read this file of candles instead; it must hold the same.
+    """
+    from ..io.runs import find_run
+    from .traces.export import export_traces
+    from .traces.load import Places
+
+    print(f"{folder}: {export_traces(find_run(runs, run).path, folder, Places(slices, candles)):,} files")
+    return None
+
+
+def traces_migrate(
+    workspace: Path,
+    *,
+    apply: bool = False,
+    force: bool = False,
+    limit: int = 20,
+    runs: Path = _RUNS,
+    json: bool = False,
+) -> int | None:
+    """Bring an older workspace over into a run: metadata.json and traces/<SYMBOL>_<tf>/signals/<type>/*.parquet.
+
+    Without --apply it only says what would become of each file. The workspace is never changed. Parameters that
+    metadata.json does not give stay unknown: such a strategy has no hash. What its traces earned is not known either.
+
+    Args:
+        workspace: The directory that holds them.
+        apply: Make the run.
+        force: Make it though a run holds this workspace already.
+        limit: Files to print.
+        runs: Directory of runs.
+        json: Print one JSON document instead of text.
+    """
+    from ..io.errors import UsageError
+    from ..io.old_traces import open_workspace
+    from .traces import answers
+    from .traces.migrate import holder, migrate, plan
+
+    opened = open_workspace(workspace)
+    brought = plan(opened)
+    if apply and not force and (run_id := holder(runs, brought.digest)):
+        raise UsageError(f"run {run_id} holds {workspace} already; --force makes another")
+    if apply:
+        brought = migrate(opened, runs, tuple(sys.argv[1:]))
+    answers.migration(brought, limit, json)
     return None
 
 

@@ -1,5 +1,6 @@
 """The verdict on a winner: six checks, what each found, and whether the profit is proven."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, isnan
 from typing import Literal
@@ -9,6 +10,7 @@ from .settings import Guards
 from .values import show_bps as percent
 
 Status = Literal["PASS", "WARN", "FAIL"]
+Word = Callable[[float], str]  # a mean in bps -> how it is said
 PROVEN, NOT_PROVEN, REFUTED = "PROVEN", "NOT PROVEN", "REFUTED"
 TOO_FEW = "too few days to tell"
 
@@ -35,10 +37,10 @@ class Verdict:
         return tuple(check.name for check in self.checks if check.status == "FAIL")
 
 
-def verdict_on(found: Evidence, asked: Guards) -> Verdict:
-    """Return the verdict on a winner."""
-    judged = (_luck(found, asked), _selection(found, asked), _sharpe(found, asked))
-    checks = (*judged, _unseen(found), _spread(found), _data(found))
+def verdict_on(found: Evidence, asked: Guards, word: Word = percent) -> Verdict:
+    """Return the verdict on a winner; ``word`` puts its means into words."""
+    judged = (_luck(found, asked, word), _selection(found, asked), _sharpe(found, asked))
+    checks = (*judged, _unseen(found, word), _spread(found, word), _data(found, word))
     if found.mean_bps <= 0 or (found.unseen is not None and found.unseen.high_bps < 0):
         return Verdict(REFUTED, checks)
     return Verdict(NOT_PROVEN if any(check.status == "FAIL" for check in checks) else PROVEN, checks)
@@ -51,10 +53,10 @@ def chance(p: float) -> str:
     return "<0.001" if 0 < p < 0.0005 else f"{p:.3f}" if 0 < p < 0.0995 else f"{p:.2f}"
 
 
-def _luck(found: Evidence, asked: Guards) -> Check:
+def _luck(found: Evidence, asked: Guards, word: Word) -> Check:
     if found.chance is None:
         return Check("luck", (TOO_FEW,), "FAIL")
-    line, mine = percent(found.chance.line_bps), percent(found.mean_bps)
+    line, mine = word(found.chance.line_bps), word(found.mean_bps)
     said = f"best without skill: 95% line {line} | yours {mine}", f"p {chance(found.chance.p)}"
     return Check("luck", said, "PASS" if found.chance.p <= asked.max_luck else "FAIL")
 
@@ -85,30 +87,30 @@ def _sharpe(found: Evidence, asked: Guards) -> Check:
     return Check("sharpe", (said, f"{need}, has {found.days:,} d"), status)
 
 
-def _unseen(found: Evidence) -> Check:
+def _unseen(found: Evidence, word: Word) -> Check:
     past = found.unseen
     if past is None:
         return Check("unseen", (TOO_FEW,), "FAIL")
-    said = f"walk-forward {percent(past.mean_bps)} ({past.winning}/{len(past.folds)} folds > 0)"
-    range_ = f"95% [{percent(past.low_bps)}, {percent(past.high_bps)}]"
+    said = f"walk-forward {word(past.mean_bps)} ({past.winning}/{len(past.folds)} folds > 0)"
+    range_ = f"95% [{word(past.low_bps)}, {word(past.high_bps)}]"
     good = past.mean_bps > 0 and 2 * past.winning >= len(past.folds)
     return Check("unseen", (said, range_), "PASS" if good else "FAIL")
 
 
-def _spread(found: Evidence) -> Check:
+def _spread(found: Evidence, word: Word) -> Check:
     spread = found.spread
     if isnan(spread.low_bps):
         return Check("spread", (TOO_FEW,), "FAIL")
-    range_ = f"95% [{percent(spread.low_bps)}, {percent(spread.high_bps)}]"
-    said = range_, f"without 5 best {percent(spread.without_best_5)}"
+    range_ = f"95% [{word(spread.low_bps)}, {word(spread.high_bps)}]"
+    said = range_, f"without 5 best {word(spread.without_best_5)}"
     return Check("spread", said, "PASS" if spread.low_bps > 0 and spread.without_best_5 > 0 else "FAIL")
 
 
-def _data(found: Evidence) -> Check:
+def _data(found: Evidence, word: Word) -> Check:
     data = found.quality
-    said = [f"in candles [{percent(data.worst_bps)}, {percent(data.best_bps)}]"]
+    said = [f"in candles [{word(data.worst_bps)}, {word(data.best_bps)}]"]
     if data.excluded:
-        said.append(f"{data.excluded_rate:.1%} left out: {percent(data.excluded_lost_bps)} if lost")
+        said.append(f"{data.excluded_rate:.1%} left out: {word(data.excluded_lost_bps)} if lost")
     lowest = min(lane.mean_bps for lane in data.lanes)
     if data.worst_bps <= 0:
         return Check("data", tuple(said), "FAIL")

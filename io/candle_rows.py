@@ -65,7 +65,7 @@ def read_rows(
     budget: files.Budget,
     time_unit: str | None,
     allow_float32: bool,
-    on_share: Callable[[float], None],
+    on_share: Callable[[float], None] = lambda share: None,
 ) -> tuple[CandleRows, files.SourceFile] | None:
     """Return the rows of one file that belong to ``wanted`` tokens (None: all), or None where its path rules it out."""
     folder = _folder_token(path)

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .catalog_rows import ARTIFACTS, RUNS, artifact_rows, run_row
-from .catalog_store import FOLDER, Generation, last, locked, publish, tidy
+from .catalog_store import FOLDER, Generation, last, last_strategies, locked, publish, tidy
+from .catalog_strategies import index_of, united
 from .durable import disk_errors, make_folder
 from .errors import MissingError
 from .manifest import FAILED, MARKERS
@@ -53,9 +54,10 @@ def sync(root: str | Path) -> SyncReport:
         make_folder(folder)
         with locked(folder):
             old, damage = last(folder)
-            new, report = _compared(root, old, damage)
+            new, indexes, report = _compared(root, old, damage)
             if report.written:
-                publish(folder, new)
+                strategies = _strategies(last_strategies(folder) if old else None, new, indexes)
+                publish(folder, new._replace(strategies=strategies))
             tidy(folder)
     return report
 
@@ -71,13 +73,24 @@ def file_problem(path: str, size: int) -> str:
     return "" if found.st_size == size else f"{path}: size is {found.st_size}, the run was saved with {size}"
 
 
-def _compared(root: Path, old: Generation | None, damage: str) -> tuple[Generation, SyncReport]:
-    """Return the next generation and what is different in it."""
+def _strategies(before: pa.Table | None, new: Generation, indexes: Mapping[str, pa.Table]) -> pa.Table:
+    """Return the strategies of the runs of a generation: those kept, and the indexes of its new runs by their id."""
+    kept = []
+    if before is not None and before.num_rows:
+        sound = new.runs.filter(pc.is_valid(new.runs["manifest_digest"]))["run_id"]
+        same = pc.is_in(before["run_id"], sound.combine_chunks())
+        kept = [before.filter(pc.and_not(same, pc.is_in(before["run_id"], pa.array(indexes, pa.string()))))]
+    return united([*kept, *indexes.values()])
+
+
+def _compared(root: Path, old: Generation | None, damage: str) -> tuple[Generation, dict[str, pa.Table], SyncReport]:
+    """Return the next generation but for its strategies, the indexes of its new runs, and what is different in it."""
     before = old or Generation(RUNS.empty_table(), ARTIFACTS.empty_table())
     known, files = _known(before)
     digests = {row["run_id"]: row["manifest_digest"] for row in known.values() if row["manifest_digest"]}
     seen: dict[str, Path] = {}
     kept, runs, artifacts, corrupt = set(), [], [], []
+    indexes: dict[str, pa.Table] = {}
     states = Counter()
     for path in run_folders(root):
         relative = f"{path.parent.name}/{path.name}"
@@ -86,11 +99,16 @@ def _compared(root: Path, old: Generation | None, damage: str) -> tuple[Generati
             made, entry = row, None
         elif (entry := _single(read_entry(path), seen)) is None or (made := run_row(entry, relative)) is None:
             continue
+        index = None
+        if made != row and entry is not None:
+            entry, index = index_of(entry)
+            made = made if entry.manifest else run_row(entry, relative) or made
         if made == row:
             kept.add(relative)
         elif entry is not None:
             runs.append(made)
             artifacts += artifact_rows(entry)
+            indexes |= {} if index is None else {entry.run_id: index}
         if entry is not None and entry.manifest is None:
             corrupt.append(entry)
             continue
@@ -106,7 +124,7 @@ def _compared(root: Path, old: Generation | None, damage: str) -> tuple[Generati
         damage=damage,
         written=old is None or bool(runs) or len(kept) < len(known),
     )
-    return _merged(before, kept, runs, artifacts), report
+    return _merged(before, kept, runs, artifacts), indexes, report
 
 
 def _single(entry: RunEntry | None, seen: Mapping[str, Path]) -> RunEntry | None:

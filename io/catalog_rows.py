@@ -84,7 +84,8 @@ def configurations(manifest: Manifest) -> int:
     if type(distinct := manifest.execution.get("distinct")) is int:
         return distinct
     tried = [artifact.rows or 0 for artifact in manifest.artifacts if artifact.type in ("trials", "surface")]
-    traded = manifest.status == COMPLETED and manifest.artifact("trades") is not None
+    kinds = ("trades", "session_trades")
+    traded = manifest.status == COMPLETED and any(manifest.artifact(kind) is not None for kind in kinds)
     return sum(tried) or int(traded)
 
 

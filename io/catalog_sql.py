@@ -16,16 +16,15 @@ from .catalog import file_problem
 from .catalog_store import connected, one_line, quoted
 from .errors import IntegrityError, LimitError, UsageError
 
-# A view is called as its artifact, but for ``strategies``: one row a strategy of every strategy_index.
-VIEWS = {name: name for name, path in schemas.PATHS.items() if path.endswith(".parquet")}
-VIEWS["strategies"] = VIEWS.pop("strategy_index")
-_STRATEGIES = ("run_id", "strategy_id", "strategy_hash", "strategy_type", "trace_path")
+TABLES = ("runs", "artifacts", "strategies", "trials_ledger")  # of the catalog itself
+# A view is called as its artifact; every strategy_index is in the table of strategies.
+VIEWS = {name: name for name, path in schemas.PATHS.items() if path.endswith(".parquet") and name != "strategy_index"}
 _EMPTY = {
     "alerts": schemas.ALERTS.insert(0, pa.field("run_id", pa.string())),
     "paths": schemas.paths(),
     "trades": schemas.TRADES,
     "summary": schemas.SUMMARY,
-    "strategies": pa.schema([(name, pa.string()) for name in _STRATEGIES]),
+    "traces": schemas.TRACES.insert(0, pa.field("run_id", pa.string())),
 }
 # What a run that failed wrote is no result; why it failed is.
 _FILES = """
@@ -56,8 +55,8 @@ class Answer:
 def ask(root: str | Path, sql: str, limit: int = 1000, memory: int = 1 << 30, time_ms: int = 60_000) -> Answer:
     """Return the first ``limit`` rows that one SELECT finds in the catalog and the files of all completed runs.
 
-    Tables are ``runs``, ``artifacts``, ``trials_ledger`` and the ``VIEWS`` of artifacts that some run has; paths of
-    runs' files may be written out. Nothing else can be read, and nothing written. Raises UsageError where the
+    Tables are the catalog's own ``TABLES`` and the ``VIEWS`` of artifacts that some run has; paths of runs' files may
+    be written out. Nothing else can be read, and nothing written. Raises UsageError where the
     statement is wrong, LimitError where it takes more than ``memory`` bytes or ``time_ms``.
     """
     if limit < 1:
@@ -121,7 +120,7 @@ def _open(database: Any, root: Path, sql: str) -> tuple[str, ...]:
     left_out: list[str] = []
     # With footers kept, 10,000 files take half the time: a view is bound once as it is made and once as it is read.
     database.execute("SET parquet_metadata_cache = true")
-    for name in ("runs", "artifacts", "trials_ledger"):
+    for name in TABLES:
         database.execute(f"CREATE VIEW {name} AS FROM catalog.{name}")
     for view, kind in VIEWS.items():
         if view in words:

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from .catalog_rows import ARTIFACTS, RUNS
+from .catalog_strategies import STRATEGIES
 from .digest import canonical_json, file_sha256
 from .durable import NewFile, sync_folder
 from .errors import BusyError, IntegrityError, MissingError, StoreError
 
 FOLDER, POINTER, LOCK, DAMAGED = ".catalog", "current", "lock", ".damaged"
 WAIT_S = 10.0
-_VERSION = 1
+_VERSION = 2
 _PATIENCE = 10  # times a reader finds the generation it was told of replaced by the next
 _SAFE: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
@@ -44,6 +45,7 @@ class Generation(NamedTuple):
 
     runs: pa.Table
     artifacts: pa.Table
+    strategies: pa.Table = STRATEGIES.empty_table()
 
 
 def current(root: str | Path) -> Path:
@@ -80,6 +82,11 @@ def rows(root: str | Path, sql: str, **parameters: Any) -> list[tuple[Any, ...]]
     """Return the rows of a statement of ours on ``catalog.runs`` and the other tables; ``$name`` are parameters."""
     with connected(root) as database:
         return database.execute(sql, parameters).fetchall()
+
+
+def columns(database: Any, name: str) -> dict[str, str]:
+    """Return the columns of a table of the catalog: name -> DuckDB type."""
+    return {column: kind for column, kind, *_ in database.execute(f"DESCRIBE catalog.{name}").fetchall()}
 
 
 def quoted(text: object) -> str:
@@ -128,7 +135,10 @@ def _pointed(folder: Path) -> tuple[Path, str]:
 
 
 def last(folder: Path) -> tuple[Generation | None, str]:
-    """Return the generation before this one, or None, with what was wrong with it; then it is renamed aside."""
+    """Return the generation before this one, or None, with what was wrong with it; then it is renamed aside.
+
+    Its strategies are left out: ``last_strategies`` reads them where they are needed.
+    """
     import duckdb
 
     try:
@@ -147,6 +157,12 @@ def last(folder: Path) -> tuple[Generation | None, str]:
         with contextlib.suppress(FileNotFoundError):
             path.replace(path.with_name(path.name + DAMAGED))
     return None, damage
+
+
+def last_strategies(folder: Path) -> pa.Table:
+    """Return the strategies of the generation before this one, which ``last`` has found to be sound."""
+    with connected(folder.parent) as database:
+        return database.sql("FROM catalog.strategies").to_arrow_table()
 
 
 def publish(folder: Path, tables: Generation) -> None:

@@ -193,6 +193,24 @@ def write_each(
     return files
 
 
+def write_told(
+    path: Path,
+    tables: Iterable[tuple[str, pa.Table, Mapping[str, str]]],
+    index: pa.Table,
+    facts: Mapping[str, str],
+    remedy: str,
+) -> int:
+    """Write tables as the export ``path`` as ``write_each`` does, a file each: (file, rows, facts of its own)."""
+    if index.num_rows > MOST_FILES:
+        raise LimitError(f"{path} would hold {index.num_rows:,} files; at most {MOST_FILES:,}: export fewer")
+    check(path, folder=True)
+    with placed(path, remedy) as draft:
+        for name, table, told in tables:
+            _parquet(draft / NEW, name, [table], {**facts, **told}, remedy)
+        write_index(draft / NEW, index, facts, remedy)
+    return index.num_rows
+
+
 def write_index(folder: Path, index: pa.Table, facts: Mapping[str, str], remedy: str) -> None:
     """Write the index of an export that is being written: a row a file, named in the column ``file``."""
     _parquet(folder, INDEX, [index], facts, remedy)

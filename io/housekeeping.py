@@ -75,12 +75,23 @@ def _entries(folder: Path) -> list[Path]:
 def prunable(root: Path, before: str | None, keep: int | None) -> tuple[list[RunEntry], list[str]]:
     """Return the runs made before a time (ISO 8601), or all but the newest ``keep``; and a line on each left alone.
 
-    Damaged, unverified and newer runs, and those that hold files of somebody else, are neither counted nor returned.
+    Damaged, unverified and newer runs, and those that hold files of somebody else, are neither counted nor returned;
+    nor returned is a run that holds traces of one that stays.
     """
     if (before is None) == (keep is None):
         raise UsageError("name either --before or --keep: runs made before a day, or all but the newest N")
     ours, left = _ours(root)
-    return [e for e in ours if _created(e) < before] if before is not None else ours[keep:], left
+    chosen = [e for e in ours if _created(e) < before] if before is not None else ours[keep:]
+    kept = [entry for entry in ours if entry not in chosen]
+    needed = {of: entry.run_id for entry in kept for of in _traces_of(entry)}
+    left += [f"{e.path}: left alone: run {needed[e.run_id]} has traces of it" for e in chosen if e.run_id in needed]
+    return [entry for entry in chosen if entry.run_id not in needed], left
+
+
+def _traces_of(entry: RunEntry) -> list[str]:
+    """Return the runs that hold traces which a run lists."""
+    found = entry.manifest.execution.get("traces_of") if entry.manifest else None
+    return found if isinstance(found, list) else []
 
 
 def _ours(root: Path) -> tuple[list[RunEntry], list[str]]:

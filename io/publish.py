@@ -9,8 +9,9 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from .durable import NewFile, disk_errors, make_folder, rename_new, sync_folder
 from .errors import AccessError, HighwaterError, StoreError, UsageError
 from .locks import LOCK, give_back, remove_dead, take
 from .manifest import COMPLETED, FAILED, MARKERS, Artifact, Manifest, code, environment, made_at, new_run_id, utc_text
-from .schemas import ERRORS, FIXED, PATHS, SCHEMA_VERSION, run_columns, table
+from .schemas import ENCODED, ERRORS, FIXED, PATHS, SCHEMA_VERSION, run_columns, table
 from .searches import STAGING, is_kept
 
 ROW_GROUP = 131_072
@@ -84,20 +85,34 @@ class Stage:
         self._refused: HighwaterError | None = None
         self.code, self.environment = code(), environment()
 
-    def write(self, type: str, table: pa.Table, path: str | None = None) -> None:  # noqa: A002
-        """Write a whole table as the artifact ``type``; ``path`` only where the type has no fixed place."""
-        with self.writer(type, table.schema, path) as writer:
+    def write(
+        self,
+        type: str,  # noqa: A002
+        table: pa.Table,
+        path: str | None = None,
+        facts: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Write a whole table as the artifact ``type``; ``path`` only where the type has no fixed place, or several."""
+        with self.writer(type, table.schema, path, facts) as writer:
             writer.write(table)
 
     @contextlib.contextmanager
-    def writer(self, type: str, schema: pa.Schema, path: str | None = None) -> Iterator["BlockWriter"]:  # noqa: A002
+    def writer(
+        self,
+        type: str,  # noqa: A002
+        schema: pa.Schema,
+        path: str | None = None,
+        facts: Mapping[str, str] = MappingProxyType({}),
+    ) -> Iterator["BlockWriter"]:
         """Yield a writer of the artifact ``type`` that takes blocks of rows; their sizes leave no trace in the file.
 
-        Where the type's schema is fixed, blocks must fit it. What the disk refuses ``publish`` raises.
+        Where the type's schema is fixed, blocks must fit it. ``facts`` stand in the file's metadata beside our own.
+        What the disk refuses ``publish`` raises.
         """
-        named = {"artifact": type, "run_id": self.run_id, "schema_version": str(SCHEMA_VERSION)}
+        named = {**facts, "artifact": type, "run_id": self.run_id, "schema_version": str(SCHEMA_VERSION)}
         with self._new(path or PATHS[type]) as file:
-            writer = BlockWriter(file, FIXED.get(type, schema).with_metadata(named), run_columns(type))
+            schema = FIXED.get(type, schema).with_metadata(named)
+            writer = BlockWriter(file, schema, run_columns(type), ENCODED.get(type))
             try:
                 yield writer
                 writer.close()
@@ -202,11 +217,15 @@ class Stage:
 class BlockWriter:
     """One Parquet file that takes tables; ``rows`` so far. Row groups are of one size whatever the blocks are."""
 
-    def __init__(self, file: NewFile, schema: pa.Schema, without: tuple[str, ...]):
+    def __init__(
+        self, file: NewFile, schema: pa.Schema, without: tuple[str, ...], encoded: Mapping[str, str] | None = None
+    ):
         self.rows, self.content = 0, ContentHash(schema, without)
         self._schema = schema
         self._waiting: list[pa.Table] = []
         options: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "write_statistics": True}
+        if encoded:  # the other columns get a dictionary, as all do by themselves
+            options |= {"column_encoding": encoded, "use_dictionary": [n for n in schema.names if n not in encoded]}
         self._parquet = pq.ParquetWriter(file, schema, **options)
 
     def write(self, block: pa.Table) -> None:

@@ -1,9 +1,12 @@
 """Reading published runs: finding, listing and checking them. Nothing damaged is served, and nothing is skipped."""
 
+import contextlib
 import hashlib
+import itertools
 import os
 import re
 import stat
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BufferedReader
@@ -111,7 +114,33 @@ def read_artifact(run: str | Path, name: str, check: bool = True) -> pa.Table:
 
     Raises MissingError where the run has no such artifact, IntegrityError where its bytes are not those published.
     """
-    run = Path(run)
+    with _table_file(Path(run), name, check) as parquet:
+        return parquet.read()
+
+
+def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], check: bool = True) -> list[pa.Table]:
+    """Return rows of a run's artifact, a table for each (first row, number of rows); raises as ``read_artifact``.
+
+    Only the row groups that hold them are decoded, each once where the spans ascend.
+    """
+    with _table_file(Path(run), name, check) as parquet:
+        sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
+        starts = list(itertools.accumulate(sizes, initial=0))
+        found, held = [], {}
+        for first, count in spans:
+            if first < 0 or count < 0 or first + count > starts[-1]:
+                text = f"has {starts[-1]:,} rows, and not {count:,} from row {first:,} on"
+                raise IntegrityError(f"{Path(run) / name} {text}; it does not fit what leads to it")
+            groups = [i for i, start in enumerate(starts[1:]) if start > first and starts[i] < first + count]
+            held = {i: held[i] if i in held else parquet.read_row_group(i) for i in groups}
+            rows = pa.concat_tables(held.values()) if held else parquet.schema_arrow.empty_table()
+            found.append(rows.slice(first - starts[groups[0]] if groups else 0, count))
+    return found
+
+
+@contextlib.contextmanager
+def _table_file(run: Path, name: str, check: bool) -> Iterator[pq.ParquetFile]:
+    """Yield a run's artifact, named by type or path, open to be decoded; raises as ``read_artifact`` does."""
     manifest = read_manifest(run)
     artifact = manifest.artifact(name)
     if artifact is None or artifact.rows is None:
@@ -122,7 +151,7 @@ def read_artifact(run: str | Path, name: str, check: bool = True) -> pa.Table:
         raise IntegrityError(f"{run / artifact.path} {text}; upgrade to read it", "E_VERSION")
     with _opened(run, artifact, check) as file:
         try:
-            return pq.ParquetFile(file, page_checksum_verification=True).read()
+            yield pq.ParquetFile(file, page_checksum_verification=True)
         except (OSError, pa.ArrowException) as error:
             raise IntegrityError(f"{run / artifact.path} cannot be read: {error}") from error
 

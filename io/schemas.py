@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from . import session_schemas
+
 SCHEMA_VERSION = 1
 MULTIPLES = (2.0, 3.0, 4.0, 5.0, 10.0)
 
@@ -24,12 +26,12 @@ PATHS = {
     "surface": "results/surface.parquet",
     "surface_by": "results/surface_by.parquet",
     "strategy_index": "results/strategy_index.parquet",
-    "equity": "results/equity.parquet",
+    "traces": "traces/part-0000.parquet",
     "sessions": "results/sessions.parquet",
-    "governance": "results/governance.parquet",
     "errors": "errors/errors.parquet",
     "log": "logs/run.log",
     "report": "report.html",
+    **session_schemas.PATHS,
 }
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -144,8 +146,34 @@ CALLERS = pa.schema(
     ]
 )
 
+# One row a symbol and exchange day: its opening range, and how complete its candles are (SESSIONS sections 2 and 7).
+SESSIONS = pa.schema(
+    [
+        *_fields(TEXT, "run_id! symbol! day!"),
+        *_fields(INT, "open_ms! close_ms! or_minutes! or_end_ms!"),
+        *_fields(FLOAT, "or_high or_low or_width upper lower unit norm_vol"),
+        *_fields(TEXT, "or_verdict!"),
+        *_fields(INT, "expected! present!"),
+        *_fields(FLOAT, "coverage!"),
+        *_fields(INT, "or_expected! or_present! first_missing_ms max_gap_ms! zero_volume!"),
+        *_fields(TEXT, "verdict! reasons!"),
+    ]
+)
+
 # ``timestamp`` is ISO 8601 in UTC, ``details`` a JSON text.
 ERRORS = pa.schema(_fields(TEXT, "run_id! timestamp! level! phase! call_id message! details"))
+
+# The changes of many strategies, sorted by strategy (its number in the run), then candle.
+TRACES = pa.schema(
+    [
+        pa.field("strategy", pa.int32(), nullable=False),
+        pa.field("idx", pa.int32(), nullable=False),
+        pa.field("val", pa.int8(), nullable=False),
+    ]
+)
+
+# 21 million changes: 13.6 MB in 0.43 s so, 50.5 MB in 0.64 s as Parquet's writer has it by itself.
+ENCODED = {"traces": {"idx": "DELTA_BINARY_PACKED"}}
 
 FIXED = {
     "alerts": ALERTS,
@@ -154,6 +182,8 @@ FIXED = {
     "summary": SUMMARY,
     "callers": CALLERS,
     "errors": ERRORS,
+    "traces": TRACES,
+    **session_schemas.FIXED,
 }
 
 
@@ -277,7 +307,7 @@ def _parameters(names: tuple[str, ...]) -> list[pa.Field]:
 
 def run_columns(artifact: str) -> tuple[str, ...]:
     """Return the columns of an artifact that name the run or its clock, and so are no part of its content."""
-    return ("run_id", "timestamp") if artifact == "errors" else ("run_id",)
+    return {"errors": ("run_id", "timestamp"), "strategy_index": ("run_id", "trace_run")}.get(artifact, ("run_id",))
 
 
 def without_run(schema: pa.Schema) -> pa.Schema:

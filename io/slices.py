@@ -96,7 +96,7 @@ def build(folder: Path, found: CandleSet, spans: Spans, mark: str) -> Slice:
     """Cut the union of ``spans`` out of ``found``, write it as the slice with fingerprint ``mark``, and open it."""
     kept, offsets = _rows_of(found, spans)
     bars = taken(found.candles, kept)
-    table = pa.table([pa.array(part) for part in bars], names=COLUMNS).cast(_SCHEMA)
+    table = candle_table(bars)
     lo, hi = (int(bars.ts.min()), int(bars.ts.max()) + found.interval_ms) if kept.size else (0, 0)
     stem = f"slice_{_day(lo)}_{_day(hi)}_{mark[:12]}"
     wanted = set(spans.tokens)
@@ -196,7 +196,7 @@ def slices(folder: Path) -> Iterator[Slice]:
 
 def verify(one: Slice) -> None:
     """Raise IntegrityError unless the candles of a slice are those that were written."""
-    found = content_sha256(_table(one))
+    found = content_sha256(candle_table(one.candles))
     if found != one.facts.content_sha256:
         raise IntegrityError(
             f"{one.path}: content digest is {found[:12]}, its manifest says {one.facts.content_sha256[:12]}; "
@@ -211,7 +211,7 @@ def export(one: Slice, folder: Path, partitioned: bool = False) -> Path:
     """
     with disk_errors(f"writing to {folder}", "name a directory that you may write to"):
         make_folder(folder)
-    table, ends = _table(one), {end for end in one.facts.coverage_end_ms if end}
+    table, ends = candle_table(one.candles), {end for end in one.facts.coverage_end_ms if end}
     if len(ends) == 1:
         table = table.replace_schema_metadata({"coverage_end_ms": str(ends.pop())})
     tokens = np.repeat(np.arange(len(one.facts.tokens)), np.diff(one.facts.offsets))
@@ -239,8 +239,9 @@ def _folder_name(token: str) -> str:
     return quoted if len(quoted) <= 200 else safe_name(token)
 
 
-def _table(one: Slice) -> pa.Table:
-    return pa.table([pa.array(part) for part in one.candles], names=COLUMNS).cast(_SCHEMA)
+def candle_table(bars: Candles) -> pa.Table:
+    """Return candles as the table whose content digest is theirs."""
+    return pa.table([pa.array(part) for part in bars], names=COLUMNS).cast(_SCHEMA)
 
 
 def _facts_of(path: Path) -> Path:

@@ -35,15 +35,23 @@ def linear_slope(x, n):
 
 
 @compiled
+def seed_of(x, first, n):
+    """Return the mean of ``n`` values from ``first`` on, NaN where there are fewer; of equal values exactly that."""
+    if n > x.size - first:
+        return np.nan
+    total = 0.0
+    for i in range(first, first + n):
+        total += x[i] - x[first]
+    return x[first] if total == 0.0 else (n * x[first] + total) / n
+
+
+@compiled
 def smoothed(x, n, alpha):
     """Return float64[N]: the mean of the first ``n`` values, then ``alpha`` of the way from there to each next one."""
     out, first = np.full(x.size, np.nan), start_of(x)
     if n > x.size - first:
         return out
-    total = 0.0
-    for i in range(first, first + n):
-        total += x[i] - x[first]
-    value = x[first] if total == 0.0 else (n * x[first] + total) / n
+    value = seed_of(x, first, n)
     out[first + n - 1] = value
     for i in range(first + n, x.size):
         value += alpha * (x[i] - value)

@@ -4,10 +4,10 @@
 
 import numpy as np
 
-from .averages import rma
+from .averages import rma, seed_of
 from .jit import compiled
-from .ranges import atr, true_range
-from .sliding import sums
+from .ranges import true_range
+from .sliding import start_of, sums
 
 
 @compiled
@@ -29,15 +29,48 @@ def directional(h, l, c, n):
     Wilder (1978): every average is his and seeded with the mean of its first ``n``. 0 where nothing moved. TA-Lib seeds
     the first ones with ``n`` - 1 moves, and keeps the ADX of before where there is no DX: the difference fades.
     """
-    plus, minus = moves(h, l)
-    plus, minus, reach = rma(plus, n), rma(minus, n), atr(h, l, c, n)
-    index = np.full(c.size, np.nan)
-    for i in range(n, c.size):
-        both = plus[i] + minus[i]
-        index[i] = 100.0 * abs(plus[i] - minus[i]) / both if both > 0.0 else 0.0
-        plus[i] = 100.0 * plus[i] / reach[i] if reach[i] > 0.0 else 0.0
-        minus[i] = 100.0 * minus[i] / reach[i] if reach[i] > 0.0 else 0.0
+    (plus, minus), reach = moves(h, l), true_range(h, l, c)
+    index, size, begin = np.full(c.size, np.nan), c.size, start_of(reach)
+    up, down, far = seed_of(plus, 1, n), seed_of(minus, 1, n), seed_of(reach, begin, n)
+    alpha, warm = 1.0 / n, begin + n - 1
+    for i in range(n, size):  # the three averages side by side: each waits for its own last value
+        if i > n:
+            up += alpha * (plus[i] - up)
+            down += alpha * (minus[i] - down)
+        if i > warm:
+            far += alpha * (reach[i] - far)
+        both, some = up + down, i >= warm and far > 0.0
+        index[i] = 100.0 * abs(up - down) / both if both > 0.0 else 0.0
+        plus[i] = 100.0 * up / far if some else 0.0
+        minus[i] = 100.0 * down / far if some else 0.0
+    plus[:n] = minus[:n] = np.nan
     return plus, minus, rma(index, n)
+
+
+@compiled
+def adx(h, l, n):
+    """Return what ``directional`` returns as its third, to the last bit: in one array instead of five."""
+    out, first, alpha = np.full(h.size, np.nan), np.empty(n), 1.0 / n
+    if h.size < 2 * n:
+        return out
+    plus, minus = moves(h[: n + 1], l[: n + 1])
+    up, down, value = seed_of(plus, 1, n), seed_of(minus, 1, n), 0.0
+    for i in range(n, h.size):
+        if i > n:
+            rise, fall = h[i] - h[i - 1], l[i - 1] - l[i]
+            up += alpha * ((rise if rise > fall and rise > 0.0 else 0.0) - up)
+            down += alpha * ((fall if fall > rise and fall > 0.0 else 0.0) - down)
+        both = up + down
+        index = 100.0 * abs(up - down) / both if both > 0.0 else 0.0
+        if i < 2 * n:
+            first[i - n] = index
+        if i == 2 * n - 1:
+            value = seed_of(first, 0, n)
+        elif i >= 2 * n:
+            value += alpha * (index - value)
+        if i >= 2 * n - 1:
+            out[i] = value
+    return out
 
 
 @compiled

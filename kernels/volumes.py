@@ -5,7 +5,6 @@
 import numpy as np
 
 from .averages import sma
-from .channels import shifted
 from .jit import compiled
 from .sliding import sums
 
@@ -55,12 +54,14 @@ def session_vwap(p, v, starts):
 def volume_ratio(v, n):
     """Return the volume over the mean of the ``n`` candles before, float64[N]; inf where those are 0, and NaN where
     this one is too."""
-    usual = shifted(sma(v, n), 1)
-    for i in range(v.size):
-        if usual[i] == 0.0:
+    usual = sma(v, n)
+    for i in range(v.size - 1, 0, -1):  # backwards: each takes the place of a mean that is no longer asked for
+        before = usual[i - 1]
+        if before == 0.0:
             usual[i] = np.inf if v[i] > 0.0 else np.nan
         else:
-            usual[i] = v[i] / usual[i]
+            usual[i] = v[i] / before
+    usual[:1] = np.nan
     return usual
 
 

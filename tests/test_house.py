@@ -87,9 +87,19 @@ def test_the_forbidden_is_found(code):
 
 
 def test_importing_highwater_imports_neither_numpy_nor_numba(tmp_path):
-    code = "import sys, highwater; print(sorted({'numpy', 'numba', 'pyarrow'} & set(sys.modules)))"
+    code = (
+        "import sys, highwater; print(sorted({'numpy', 'numba', 'pyarrow', 'pydantic', 'pandas'} & set(sys.modules)))"
+    )
 
     assert "[]" == python(code, tmp_path)
+
+
+def test_help_needs_no_settings_of_sessions_and_no_calendar(tmp_path):
+    code = "import sys\nfrom highwater.__main__ import main\nsys.argv = ['highwater', '--help']\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
+    code += "print(sorted({'numba', 'pydantic', 'pandas', 'exchange_calendars'} & set(sys.modules)))"
+
+    assert "[]" == python(code, tmp_path).splitlines()[-1]
 
 
 def test_io_needs_no_kernel(tmp_path):
@@ -105,7 +115,7 @@ def test_every_locked_version_has_a_hash_and_no_address(lock):
     versions = re.split(r"\n(?=\S)", lock.strip())
 
     assert [] == [text.split()[0] for text in versions if "--hash=sha256:" not in text or "==" not in text]
-    assert not re.search("http|file:|--index|--find-links", lock)
+    assert not re.search("https?:|file:|--index|--find-links", lock)
 
 
 def test_the_lock_has_every_dependency():
@@ -138,6 +148,6 @@ def test_the_wheel_holds_the_packages_and_no_tests(tmp_path):
     python(f"from setuptools import build_meta; build_meta.build_wheel({str(tmp_path)!r})", tree)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    data = {"highwater/py.typed", "highwater/kernels/SEMANTICS.md"}
+    data = {"highwater/py.typed", "highwater/kernels/SEMANTICS.md", "highwater/kernels/SESSIONS.md"}
 
     assert {f"highwater/{path.relative_to(ROOT).as_posix()}" for path in SOURCES} | data == packed

@@ -4,12 +4,13 @@ import contextlib
 import io
 import re
 import shlex
-from pathlib import Path
 
+import documents
+import pytest
 from highwater.engine.cli import TREE, main
 from highwater.engine.shell_help import parameters
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = documents.README.read_text()
 
 
 def leaves(tree, words=()):
@@ -45,12 +46,13 @@ def test_every_flag_in_the_readme_exists():
     known = {"--help", "--config"} | {flag for p in flags for flag in p.flags}
     known |= {p.negation for p in flags if p.is_switch}
 
-    assert set(re.findall(r"--[a-z][a-z-]*", README)) <= known
+    assert set(re.findall(r"--[a-z][a-z-]*", documents.TEXT)) <= known
 
 
-def test_links_point_at_files():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (Path(__file__).parents[1] / target).exists(), target
+@pytest.mark.parametrize("path", documents.ALL, ids=lambda path: str(path.relative_to(documents.ROOT)))
+def test_links_point_at_files(path):
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
 
 
 def test_the_session_prints_what_it_shows(tmp_path, monkeypatch, capsys):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import documents
 import duckdb
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +16,7 @@ from highwater.io.runs import list_runs, read_artifact
 from highwater.io.sources.synthetic import write_market
 from shared_market import DATA
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = documents.TEXT
 SEEDS = DATA.parent / "seeds"
 GUIDE, QUICK_START = "highwater baseline \\\n", "highwater backtest path-only"
 SCRIPTS = {"run_baseline_all.py": "baseline", "run_strategy.py": "strategy", "run_random_search.py": "optimizer"}
@@ -212,7 +213,14 @@ def test_the_quick_start_prints_what_the_document_shows(quick):
 STATEMENTS = [text.strip() for block in fenced("sql") for text in block.split(";") if text.strip()]
 
 
-@pytest.mark.parametrize("sql", [text for text in STATEMENTS if "'results/" in text or "highwater." in text])
+def kind(text):
+    """Return what a statement asks: an export's results, strategy traces (test_readme_traces.py) or runs."""
+    if "strategies" in text or "strategy_index" in text:
+        return "traces"
+    return "results" if "'results/" in text or "highwater." in text else "runs"
+
+
+@pytest.mark.parametrize("sql", [text for text in STATEMENTS if kind(text) == "results"])
 def test_the_queries_of_exports_run_in_duckdb(guide, monkeypatch, sql):
     monkeypatch.chdir(guide[0])
     with duckdb.connect("results/store.duckdb", read_only=True) as store:
@@ -222,7 +230,7 @@ def test_the_queries_of_exports_run_in_duckdb(guide, monkeypatch, sql):
     assert all(None not in row for row in found)
 
 
-@pytest.mark.parametrize("sql", [text for text in STATEMENTS if "'results/" not in text and "highwater." not in text])
+@pytest.mark.parametrize("sql", [text for text in STATEMENTS if kind(text) == "runs"])
 def test_the_queries_of_runs_run(quick, monkeypatch, sql):
     monkeypatch.chdir(quick[0])
     if "read_parquet(" in sql:
@@ -236,6 +244,6 @@ def test_the_queries_of_runs_run(quick, monkeypatch, sql):
 
 
 def test_every_statement_of_the_readme_is_run():
-    kinds = ["results" if "'results/" in text or "highwater." in text else "runs" for text in STATEMENTS]
+    kinds = [kind(text) for text in STATEMENTS]
 
-    assert {"results": 5, "runs": 4} == {kind: kinds.count(kind) for kind in kinds}
+    assert {"results": 5, "runs": 4, "traces": 6} == {each: kinds.count(each) for each in set(kinds)}

@@ -4,7 +4,7 @@ import math
 import day_market
 import pyarrow.parquet as pq
 import pytest
-from highwater.engine.judgement import _defined, sample_rows
+from highwater.engine.judgement import defined, sample_rows
 from highwater.io.digest import canonical_json
 from highwater.io.runs import find_run, read_artifact, read_manifest
 from small_market import run
@@ -116,8 +116,8 @@ def test_sums_that_json_cannot_hold_are_floats():
     """Nine digits of per cent on one alert are a sum of more millionths than a double holds."""
     found = {"sums": [2**53 - 1, -(2**53), 2**62, 1.5, math.inf, True], "name": "x"}
 
-    assert {"sums": [2**53 - 1, -float(2**53), float(2**62), 1.5, None, True], "name": "x"} == _defined(found)
-    assert float(json.loads(canonical_json(_defined(found)))["sums"][2]) == 2**62
+    assert {"sums": [2**53 - 1, -float(2**53), float(2**62), 1.5, None, True], "name": "x"} == defined(found)
+    assert float(json.loads(canonical_json(defined(found)))["sums"][2]) == 2**62
 
 
 def test_as_json(market, tmp_path):

@@ -120,3 +120,36 @@ def test_an_interrupt_while_it_is_loaded_is_one_line(tmp_path, wait):
         _, err = door.communicate(timeout=60)
 
     assert (130, "highwater: interrupted\n") == (door.returncode, err)
+
+
+class Ending:
+    """What does something as it goes."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def __del__(self):
+        self.action()
+
+
+def refuse():
+    raise ValueError("lost")
+
+
+def test_a_signal_that_meets_the_end_of_an_object_is_raised_again_and_not_told_of(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        Ending(lambda: signal.raise_signal(signal.SIGINT))
+        check()
+
+    assert [] == told
+
+
+def test_another_error_at_the_end_of_an_object_is_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(str(lost.exc_value)))
+    with stoppable():
+        Ending(refuse)
+
+    assert ["lost"] == told

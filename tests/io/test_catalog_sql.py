@@ -4,7 +4,7 @@ import shutil
 import pyarrow as pa
 import pytest
 from highwater.io.catalog import sync
-from highwater.io.catalog_sql import VIEWS, ask
+from highwater.io.catalog_sql import TABLES, VIEWS, ask
 from highwater.io.errors import IntegrityError, LimitError, MissingError, UsageError
 from highwater.io.publish import stage
 from highwater.io.schemas import SUMMARY, TRADES, paths, table, trials
@@ -84,16 +84,17 @@ def test_the_views_that_every_store_has_may_be_empty_and_others_are_missing(tmp_
     tmp_path.joinpath("runs").mkdir()
     sync(tmp_path / "runs")
 
-    for view in ("runs", "artifacts", "trials_ledger", "alerts", "paths", "trades", "summary", "strategies"):
+    for view in ("runs", "artifacts", "trials_ledger", "alerts", "paths", "trades", "summary", "strategies", "traces"):
         assert [] == found(tmp_path / "runs", f"FROM {view}")
     with pytest.raises(UsageError, match="frontier does not exist"):
         ask(tmp_path / "runs", "FROM frontier")
 
 
 def test_every_table_of_a_run_has_a_view():
-    tables = "alerts callers equity errors features fills frontier governance paths sessions strategies summary"
+    tables = "alerts callers equity errors factors features fills frontier governance paths perturbation sessions"
+    tables += " session_fills session_trades session_trials strategies summary surface surface_by symbols traces"
 
-    assert {*tables.split(), "surface", "surface_by", "trades", "trials"} == set(VIEWS)
+    assert {*tables.split(), "trades", "trials"} == {*VIEWS, *TABLES} - {"runs", "artifacts", "trials_ledger"}
 
 
 def test_a_strategy_index_is_read_as_strategies(tmp_path):

@@ -41,7 +41,7 @@ def test_any_duckdb_reads_the_file(tmp_path):
     with duckdb.connect(str(current(tmp_path)), read_only=True) as database:
         tables = database.sql("SHOW TABLES").fetchall()
 
-        assert [("artifacts",), ("runs",), ("trials_ledger",)] == tables
+        assert [("artifacts",), ("runs",), ("strategies",), ("trials_ledger",)] == tables
         assert [(1,)] == database.sql("SELECT configurations FROM trials_ledger").fetchall()
 
 

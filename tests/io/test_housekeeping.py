@@ -204,3 +204,15 @@ def test_killed_at_any_call_a_run_is_there_or_in_the_trash(tmp_path):
     assert len(rows) > 5
     assert {("True", "0")} == {(row[1], row[3]) for row in rows}
     assert {"0", "1"} == {row[2] for row in rows}
+
+
+def test_a_run_whose_traces_another_lists_is_left_while_that_one_stays(tmp_path):
+    with stage(tmp_path, "traces") as first:
+        held = first.publish()
+    with stage(tmp_path, "traces") as second:
+        second.publish(execution={"traces_of": [first.run_id]})
+    found, left = prunable(tmp_path, None, 1)
+    both, none = prunable(tmp_path, None, 0)
+
+    assert ([], [f"{held}: left alone: run {second.run_id} has traces of it"]) == (found, left)
+    assert ([second.run_id, first.run_id], []) == ([entry.run_id for entry in both], none)

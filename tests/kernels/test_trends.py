@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from highwater.kernels.trends import directional, heikin_ashi, vortex
+from highwater.kernels.trends import adx, directional, heikin_ashi, vortex
 from hypothesis import given, settings
 from indicator_calls import EXAMPLES, NAMES, hold_against_the_oracle, seeds
 
@@ -40,3 +40,13 @@ def test_heikin_ashi_by_hand():
     found = heikin_ashi(*map(np.array, (o, h, l, c)))
 
     assert [[11.0, 11.0], [13.0, 14.0], [9.0, 11.0], [11.0, 12.5]] == [line.tolist() for line in found]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 14, 40])
+@pytest.mark.parametrize("size", [0, 1, 2, 27, 28, 79, 80, 81, 500])
+def test_the_adx_alone_is_that_of_directional(n, size):
+    rng = np.random.default_rng(size)
+    c = 100.0 + np.cumsum(rng.integers(-2, 3, size)) / 4
+    h, l = c + rng.integers(0, 3, size) / 4, c - rng.integers(0, 3, size) / 4
+
+    np.testing.assert_array_equal(directional(h, l, c, n)[2], adx(h, l, n))

@@ -1,0 +1,324 @@
+"""OR-1, the opening-range pass over the sessions of one symbol (SESSIONS): breakouts, trades, governance.
+
+What happens to an open trade is FS-1 as ``exits`` and ``bounds`` have it. A trade is walked on a copy of its candles: a
+short on negated ones, which mirrors every comparison exactly, and with its levels over a power of two, so that a stop
+at a price is that price to the last bit.
+"""
+
+# pyright: reportArgumentType=false
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrays import HORIZON, NEVER, OHLC_PATH, PESSIMISTIC, SL, Candles, Entry, Floats, Ints
+from .arrays import Policy as ExitRules
+from .bounds import NOTE, bracket
+from .exits import simulate
+from .jit import compiled
+from .walk import no_blocks, scanned
+
+OR_OPPOSITE, SWING, ATR_CAPPED = 0, 1, 2
+STOPS = {"or_opposite": OR_OPPOSITE, "swing": SWING, "atr_capped": ATR_CAPPED}
+
+# Why a break was not traded, and what governance did.
+TRADED, BOTH_SIDES, CUTOFF, MAX_SIGNALS, LOCKED, NO_CONFLUENCE, SECOND_CHANCE_OVER, NO_RISK, LOCKOUT, LOSS_HALT = range(
+    10
+)
+EVENTS = (
+    *("traded", "both_sides", "time_cutoff", "max_signals", "locked", "no_confluence", "second_chance_over"),
+    *("no_risk", "lockout", "daily_loss_halt"),
+)
+
+SESSION_TRADE = np.dtype(
+    [
+        *((name, "f8") for name in ("entry_px", "stop", "exit_px", "gross", "risk", "r", "worst_r", "best_r")),
+        *((name, "f8") for name in ("mae_r", "mfe_r", "day_r")),
+        *((name, "i8") for name in ("session", "direction", "entry_bar", "exit_bar", "exit_ts", "reason", "n_fills")),
+        *((name, "?") for name in ("gap_entry", "gap_exit")),
+    ]
+)
+EVENT = np.dtype([(name, "i8") for name in ("session", "bar", "direction", "what")])
+
+
+class Sessions(NamedTuple):
+    """One row a session, S of them, oldest first. Rows are of ``Candles`` that hold nothing but session candles.
+
+    ``start``/``last`` int64[S]: the candles after the opening range, half-open; ``high``, ``low`` float64[S]: the
+    opening range; ``upper``, ``lower``: the prices that break it; ``unit``: the average true range at its own scale;
+    ``open`` bool[S]: may be traded; ``end``, ``cutoff``, ``flatten``, ``second`` int64[S]: ms UTC of the close, of the
+    first moment without entries, of the sale of what is left (not before that), and of the first without second chances
+    (NEVER: none).
+    """
+
+    start: Ints
+    last: Ints
+    high: Floats
+    low: Floats
+    upper: Floats
+    lower: Floats
+    unit: Floats
+    open: np.ndarray
+    end: Ints
+    cutoff: Ints
+    flatten: Ints
+    second: Ints
+
+
+class Known(NamedTuple):
+    """What is known at the close of each candle, N rows: whether a break up or down has the score it needs (bool[N]),
+    and the last swing low and high that later candles had confirmed by then (float64[N], NaN: none; empty where no stop
+    is a swing)."""
+
+    long: np.ndarray
+    short: np.ndarray
+    swing_low: Floats
+    swing_high: Floats
+
+
+class Plan(NamedTuple):
+    """How breaks are traded, the same for all sessions. Times in ms, ``extra`` and ``be_buffer`` in price.
+
+    ``sides``: 1 long only, -1 short only, 0 both; ``both_long``: a candle that breaks both sides is taken as long
+    instead of skipped; ``stop`` of STOPS; ``target_r`` float64[K] and ``frac_bps`` int64[K]: targets in R and what is
+    sold there; ``from_range``: R of the targets is counted from the broken price, not from the fill; ``be_r`` (inf:
+    never); ``entry_stops``: the candle of an entry at the broken price can stop it out; ``flatten``: nothing is held
+    over the close; ``carry``: losses in a row are counted over the close.
+    """
+
+    step: int
+    sides: int
+    both_long: bool
+    max_signals: int
+    lockout: int
+    max_loss_r: float
+    carry: bool
+    stop: int
+    extra: float
+    atr_cap: float
+    target_r: Floats
+    frac_bps: Ints
+    from_range: bool
+    be_r: float
+    be_buffer: float
+    entry_stops: bool
+    flatten: bool
+
+
+class Day(NamedTuple):
+    """The state of governance within a session: entries so far, losses in a row, R made, locked or not."""
+
+    signals: int
+    losses: int
+    made: float
+    locked: bool
+
+
+@compiled
+def trade_sessions(bars, sessions, known, plan, terms, out):
+    """Return (trades, events): how many there were, the first of which are written to ``out``.
+
+    ``terms`` is (Rules, Costs), ``out`` (SESSION_TRADE[M], FILL[M, K + 1], EVENT[E]), M and E at least 1; what does not
+    fit is only counted.
+    """
+    trades, fills, events = out
+    n, m, free, losses = 0, 0, 0, 0
+    for s in range(sessions.start.size):
+        day = Day(0, losses if plan.carry else 0, 0.0, False)
+        up, down = plan.sides >= 0, plan.sides <= 0  # armed: the next touch of that side is a break
+        again_up, again_down = False, False  # not the first of the session
+        i = max(sessions.start[s], free) if sessions.open[s] else sessions.last[s]
+        while i < sessions.last[s]:
+            if up == (plan.sides >= 0) and down == (plan.sides <= 0):  # till one is touched, nothing changes
+                below, above = sessions.lower[s] if down else -np.inf, sessions.upper[s] if up else np.inf
+                i = scanned(bars.high, bars.low, i, sessions.last[s], below, above)
+                if i == sessions.last[s]:
+                    break
+            side, both = broken(bars, sessions, s, i, up, down)
+            done = i
+            if side != 0:
+                again = (again_up if side > 0 else again_down) and bars.ts[i] >= sessions.second[s]
+                what = BOTH_SIDES if both and not plan.both_long else TRADED
+                if what == TRADED:
+                    what = refusal(bars.ts[i] >= sessions.cutoff[s], again, day, plan)
+                if what == TRADED and not (known.long[i - 1] if side > 0 else known.short[i - 1]):
+                    what = NO_CONFLUENCE
+                if what == TRADED:
+                    k = min(n, trades.size - 1)
+                    trades[k]["session"], trades[k]["direction"], trades[k]["entry_bar"] = s, side, i
+                    if walked(bars, sessions, known, plan, terms, trades[k], fills[k]):
+                        n, done = n + 1, trades[k]["exit_bar"]
+                        day = after(day, trades[k], plan)
+                        trades[k]["day_r"] = day.made
+                        if day.locked:
+                            halted = day.made <= -plan.max_loss_r
+                            m = told(events, m, s, done, side, LOSS_HALT if halted else LOCKOUT)
+                    else:
+                        what = NO_RISK
+                if what != TRADED:
+                    m = told(events, m, s, i, 0 if what == BOTH_SIDES else side, what)
+                again_up, again_down = again_up or side > 0 or both, again_down or side < 0 or both
+            up = plan.sides >= 0 and ((up and not (side > 0 or both)) or bars.close[done] < sessions.upper[s])
+            down = plan.sides <= 0 and ((down and not (side < 0 or both)) or bars.close[done] > sessions.lower[s])
+            i = done + 1
+            free = i
+        losses = day.losses
+    return n, m
+
+
+@compiled
+def broken(bars, sessions, s, i, up, down):
+    """Return (side, both): which armed side of the range candle ``i`` breaks, 1, -1 or 0, and whether both are.
+
+    The side that it opens beyond was first, and alone; of two inside it, which was first is not known: 1.
+    """
+    up, down = up and bars.high[i] >= sessions.upper[s], down and bars.low[i] <= sessions.lower[s]
+    if up and down:
+        if bars.open[i] >= sessions.upper[s]:
+            return 1, False
+        if bars.open[i] <= sessions.lower[s]:
+            return -1, False
+        return 1, True
+    return (1 if up else -1 if down else 0), False
+
+
+@compiled
+def refusal(late, again, day, plan):
+    """Return why governance refuses a break, TRADED where it does not; ``again``: one too late for a second chance."""
+    if day.locked:
+        return LOCKED
+    if day.signals >= plan.max_signals:
+        return MAX_SIGNALS
+    if late:
+        return CUTOFF
+    return SECOND_CHANCE_OVER if again else TRADED
+
+
+@compiled
+def after(day, trade, plan):
+    """Return the ``Day`` after a trade. A loss by the stop with nothing sold before counts; a win forgets them."""
+    losses, made = day.losses, day.made + trade["r"]
+    if trade["r"] > 0:
+        losses = 0
+    elif trade["reason"] == SL and trade["n_fills"] == 1:
+        losses += 1
+    return Day(day.signals + 1, losses, made, losses >= plan.lockout or made <= -plan.max_loss_r)
+
+
+@compiled
+def told(events, m, s, bar, side, what):
+    """Write event ``m`` where there is room, and return how many there are."""
+    if m < events.size:
+        events[m]["session"], events[m]["bar"], events[m]["direction"], events[m]["what"] = s, bar, side, what
+    return m + 1
+
+
+@compiled
+def walked(bars, sessions, known, plan, terms, trade, fills):
+    """Complete ``trade`` from its session, direction and entry_bar; False where its stop or a target is not beyond.
+
+    Prices are signed: a short is a long on negated ones.
+    """
+    s, i, sign = trade["session"], trade["entry_bar"], trade["direction"]
+    rules, costs = terms
+    level = sessions.upper[s] if sign > 0 else -sessions.lower[s]
+    gap = sign * bars.open[i] >= level
+    price = sign * bars.open[i] if gap else level
+    stop = stop_for(sessions, known, plan, s, i, sign, price)
+    risk = price - stop
+    if not risk > 0:
+        return False
+    unit = under(price)
+    due = sessions.flatten[s] - bars.ts[i] if plan.flatten else NEVER
+    policy = exits_for(plan, price, stop, (level if plan.from_range else price), unit, due)
+    if not unit * policy.tp[0] > price:
+        return False
+    end = sessions.end[s] if plan.flatten else NEVER
+    entry = Entry(unit, bars.ts[i], end, end if plan.flatten else 0, plan.step, True, True, 0, price)
+    window = signed(bars, i, sessions.last[s] if plan.flatten else bars.ts.size, sign)
+    worst, best = framed(window, entry, policy, rules)
+    if not gap:  # of the first candle the low may lie before the entry
+        low, high, open_ = window.low[0], window.high[0], window.open[0]
+        early = min(price, window.close[0]) if plan.entry_stops else np.inf
+        window.open[0], window.low[0] = price, early
+        worst_early, best_early = framed(window, entry, policy, rules)
+        worst, best = min(worst, worst_early) if plan.entry_stops else worst_early, max(best, best_early)
+        if not plan.entry_stops:
+            best = best_early
+        elif rules.intrabar == PESSIMISTIC or (rules.intrabar == OHLC_PATH and high - open_ < open_ - low):
+            window.low[0] = low
+    done = simulate(window, entry, policy, rules, fills, no_blocks())
+    lowest, highest = done.lowest, done.highest
+    window.low[0] = min(window.low[0], window.close[0])  # seen, though it could not stop
+    for j in range(done.bar + (done.reason >= HORIZON)):
+        lowest, highest = min(lowest, window.low[j]), max(highest, window.high[j])
+    trade["entry_px"], trade["stop"], trade["exit_px"] = sign * price, sign * stop, sign * done.price
+    trade["gross"], trade["risk"], trade["r"] = sign * done.gross, risk, made_of(done.gross, price, costs) / risk
+    trade["worst_r"], trade["best_r"] = made_of(worst, price, costs) / risk, made_of(best, price, costs) / risk
+    trade["mae_r"], trade["mfe_r"] = min(lowest - price, 0.0) / risk, max(highest - price, 0.0) / risk
+    trade["exit_bar"], trade["exit_ts"], trade["reason"] = i + done.bar, done.ts, done.reason
+    trade["n_fills"], trade["gap_entry"], trade["gap_exit"] = done.n_fills, gap, done.gap
+    for j in range(min(done.n_fills, fills.size)):
+        fills[j]["bar"] += i
+        fills[j]["price"] *= sign
+    return True
+
+
+@compiled
+def stop_for(sessions, known, plan, s, i, sign, price):
+    """Return the signed price of the stop of a trade entered in candle ``i``."""
+    far = (sessions.low[s] if sign > 0 else -sessions.high[s]) - plan.extra
+    if plan.stop == ATR_CAPPED:
+        return max(far, price - plan.atr_cap * sessions.unit[s])
+    if plan.stop == SWING:
+        swing = (known.swing_low[i - 1] if sign > 0 else -known.swing_high[i - 1]) - plan.extra
+        return swing if swing < price else far  # a NaN is not
+    return far
+
+
+@compiled
+def under(price):
+    """Return the power of two, or the negated one, next below a signed price: levels over it keep every bit."""
+    _, exponent = math.frexp(price)
+    return math.ldexp(0.5, exponent) if price > 0 else -math.ldexp(1.0, exponent)
+
+
+@compiled
+def exits_for(plan, price, stop, base, unit, due):
+    """Return the ``Policy`` of a trade: signed levels over ``unit``, targets counted from ``base``."""
+    never = np.inf if unit > 0 else -np.inf  # times the unit: out of reach
+    targets = np.empty(plan.target_r.size)
+    for j in range(targets.size):
+        targets[j] = (base + plan.target_r[j] * (base - stop)) / unit
+    even = price + plan.be_buffer
+    trigger = max(price + plan.be_r * (price - stop), even) / unit if plan.be_r < np.inf else never
+    offset = even / unit - 1.0  # exact: the quotient lies between 1/2 and 2
+    return ExitRules(stop / unit, targets, plan.frac_bps, trigger, offset, 0.0, never, due)
+
+
+@compiled
+def signed(bars, i, j, sign):
+    """Return a copy of the candles from ``i`` to ``j``, negated where ``sign`` is -1; without volumes."""
+    n = j - i
+    out = Candles(bars.ts[i:j], np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(0))
+    high, low = (bars.high, bars.low) if sign > 0 else (bars.low, bars.high)
+    for k in range(n):
+        out.open[k], out.close[k] = sign * bars.open[i + k], sign * bars.close[i + k]
+        out.high[k], out.low[k] = sign * high[i + k], sign * low[i + k]
+    return out
+
+
+@compiled
+def framed(window, entry, policy, rules):
+    """Return (worst, best): the signed fill prices between which every path through the candles ends."""
+    found = bracket(window, entry, policy, rules, np.empty(0, NOTE), no_blocks())
+    return found.worst, found.best
+
+
+@compiled
+def made_of(gross, price, costs):
+    """Return what a trade made a unit, in price, after costs, of signed prices."""
+    if price > 0:
+        return gross * costs.k_out - price * costs.k_in - price * costs.fixed
+    return gross * costs.k_in - price * costs.k_out + price * costs.fixed

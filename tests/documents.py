@@ -1,0 +1,14 @@
+"""What tells a user what to type: the README, and the guides that lie beside their rooms."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES = (
+    ROOT / name
+    for name in (
+        *("README.md", "engine/SEARCH.md", "engine/READING.md", "engine/traces/README.md"),
+        *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md"),
+    )
+)
+ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES)
+TEXT = "\n".join(path.read_text() for path in ALL)

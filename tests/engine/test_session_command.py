@@ -1,0 +1,138 @@
+import json
+
+import pytest
+from highwater.engine.cli import main
+
+DAYS = ("--start", "2024-01-02", "--end", "2024-01-31")
+CONFIG = """
+orb:
+  base_minutes: 30
+  adaptive: true
+
+trade:
+  stop_mode: atr_capped
+  partials: true
+  t1_r: 1.0
+  runner_r: 3.0
+
+governance:
+  max_signals_per_day: 2
+  lockout_after_losses: 1
+  max_daily_loss_r: 3.0
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_config.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def backtest(*words):
+    return main(["backtest", "--quiet", *words])
+
+
+# The guide's examples as they are typed, on candles that need no network; those of Yahoo are in tests/io/sources.
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--symbols", "SPY", *DAYS, "--synthetic"),
+        ("--symbols", "SPY", "QQQ", "IWM", *DAYS, "--synthetic"),
+        ("--symbols", "SPY", *DAYS, "--cache", "--synthetic"),
+        ("--symbols", "SPY", *DAYS, "--config", "my_config.yaml", "--synthetic"),
+        ("--symbols", "SPY", "QQQ", *DAYS, "--validate-or", "--synthetic"),
+        ("--symbols", "SPY", *DAYS, "--verbose", "--synthetic"),
+        ("--symbols", "SPY", *DAYS, "-v", "--output-dir", "results", "--synthetic"),
+    ],
+)
+def test_examples_of_the_guide(words, here, capsys):
+    code = backtest(*words)
+    printed = capsys.readouterr().out
+
+    assert not code
+    assert all(len(line) <= 80 for line in printed.splitlines() if "run_id=" not in line and "cache/" not in line)
+    for text in ("ORB Confluence Strategy", "Per-Symbol Results", "Aggregated Results", "Total R", "backtest_2"):
+        assert text in printed
+    root = here / ("results" if "results" in words else "runs")
+    assert [1] == [len(list(each.glob("all_trades.csv"))) for each in root.glob("backtest_*")]
+
+
+def test_a_second_run_takes_what_the_cache_has(here, capsys):
+    words = ("--symbols", "SPY", *DAYS, "--cache", "--cache-dir", "kept", "--synthetic")
+    backtest(*words)
+    first = capsys.readouterr().out
+    backtest(*words)
+    second = capsys.readouterr().out
+
+    assert "kept/SPY" not in first and "kept/SPY" in second
+    assert [line for line in first.splitlines() if "SPY │" in line] == [
+        line for line in second.splitlines() if "SPY │" in line
+    ]
+
+
+def test_json_is_one_document(capsys):
+    backtest("--symbols", "SPY", *DAYS, "--synthetic", "--json")
+    found = json.loads(capsys.readouterr().out)
+
+    assert {"run_id", "path", "files", "symbols", "failed", "notes"} == set(found)
+    assert ["SPY", None] == [row["symbol"] for row in found["symbols"]]
+
+
+def test_settings_change_what_is_traded(capsys):
+    totals = []
+    for more in ((), ("--config", "my_config.yaml")):
+        backtest("--symbols", "SPY", *DAYS, "--synthetic", "--json", *more)
+        totals.append(json.loads(capsys.readouterr().out)["symbols"][0]["total_r"])
+
+    assert totals[0] != totals[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--symbols", "SPY", "--start", "2024-02-01", "--end", "2024-01-02", "--synthetic"), 2, "is not before --end"),
+        (("--symbols", "SPY", "--start", "2024-07-04", "--end", "2024-07-05", "--synthetic"), 2, "has no session from"),
+        (("--symbols", "SPY", "SPY", *DAYS, "--synthetic"), 2, "names SPY twice"),
+        (
+            ("--symbols", "SPY", "--start", "2024-01-02T10:00Z", "--end", "2024-01-31", "--synthetic"),
+            2,
+            "must be a day",
+        ),
+        (("--symbols", "SPY", *DAYS, "--config", "typo.yaml", "--synthetic"), 2, "did you mean 'base_minutes'"),
+        (("--symbols", "SPY", *DAYS, "--config", "above.yaml", "--synthetic"), 2, "t1_r 99 must be below t2_r"),
+        (
+            ("--symbols", "SPY", *DAYS, "--config", "early.yaml", "--synthetic"),
+            2,
+            "is not after the open of 2024-01-02",
+        ),
+        (("--symbols", "SPY", *DAYS, "--synthetic", "--source", "yahoo"), 2, "name different sources"),
+        (("--symbols", "SPY", *DAYS, "--source", "file"), 2, "needs --data"),
+        (("--symbols", "SPY", *DAYS, "--data", "nowhere.csv"), 2, "nowhere.csv"),
+        (("--symbols", "SPY", *DAYS, "--synthtic"), 2, "did you mean"),
+        (("--symbols", "SPY", *DAYS), 2, "Yahoo has 1m candles of the last 30 days only"),
+    ],
+)
+def test_bad_input_is_one_line(words, code, message, here, capsys):
+    (here / "typo.yaml").write_text("orb:\n  base_minuts: 15\n")
+    (here / "above.yaml").write_text("trade:\n  t1_r: 99\n")
+    (here / "early.yaml").write_text('governance:\n  time_cutoff: "09:00"\n')
+    found = backtest(*words)
+    said = capsys.readouterr().err
+
+    assert code == found
+    assert message in said and 1 == len(said.splitlines())
+    assert not list(here.glob("runs/*/run_id=*"))
+
+
+def test_nothing_traded_says_why(here, capsys):
+    (here / "none.yaml").write_text("scoring:\n  base_required: 3\norb:\n  min_atr_mult: 50\n  max_atr_mult: 60\n")
+    backtest("--symbols", "SPY", *DAYS, "--config", "none.yaml", "--synthetic")
+
+    assert "No trades: " in capsys.readouterr().out
+
+
+def test_the_earlier_words_of_backtest_are_still_there(capsys):
+    codes = [main(["backtest", word, "--help"]) for word in ("path-only", "policy", "catalog-sync", "catalog-query")]
+
+    assert [0, 0, 0, 0] == codes
