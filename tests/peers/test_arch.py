@@ -8,9 +8,10 @@ never divides by the deviation), so a model of high variance hides a good one. I
 import numpy as np
 import pytest
 from arch.bootstrap import SPA, StationaryBootstrap, optimal_block_length
-from highwater.kernels.bootstrap import block_length, deviations_of, resamples
+from highwater.engine.best import Best
+from highwater.kernels.bootstrap import block_length, deviations_of, normal_of, resamples, student_of
 from highwater.kernels.jit import share
-from highwater.kernels.luck import p_value, raise_highest
+from highwater.kernels.luck import Standings, p_value, raise_highest
 from highwater.kernels.sharpe import EULER_GAMMA, Record, expected_highest, probabilistic, record_of
 from scipy import stats
 
@@ -45,16 +46,14 @@ def test_resamples_spread_like_those_of_arch(length):
 
 
 def reality_check(losses, length, count=2000):
-    """Return our p-values of the highest of some means, unstudentised: lower, consistent and upper."""
+    """Return our p-values of the highest of some means, unstudentised: lower and upper."""
     days, trials = losses.shape
     sums = np.rint(1e6 * -losses).T.astype(np.int64)
-    means = resamples(5, days, length, count) @ sums.T / 1e6
-    scale, deviation = np.full(trials, days**-0.5), deviations_of(sums, length) / 1e6
-    centre = -losses.mean(axis=0) * days**0.5
-    highs = np.full((count, 3), -np.inf)
-    least = -((2 * np.log(np.log(days))) ** 0.5) * deviation.mean()
-    share(raise_highest, count, means, scale, centre, least, np.zeros(trials, np.bool_), highs)
-    return [p_value(np.maximum(highs[:, column], 0), max(centre.max(), 0)) for column in (2, 0)]
+    drawn, own = sums @ resamples(5, days, length, count).T / 1e6, -losses.mean(axis=0) * days**0.5
+    centres, highs = np.stack([own, own, np.maximum(own, 0)]), np.full((3, count), -np.inf)
+    fixed = Standings(np.full(trials, days**-0.5), np.ones(trials), np.zeros(trials), centres)
+    share(raise_highest, count, drawn, np.ones_like(drawn), fixed, np.zeros(trials, np.bool_), highs)
+    return [p_value(np.sqrt(np.maximum(highs[row], 0)), max(own.max(), 0)) for row in (2, 0)]
 
 
 @pytest.mark.parametrize("edge", [0.0, 0.05, 0.1, 0.15])
@@ -79,12 +78,20 @@ def test_arch_does_not_studentise():
         found.append(theirs.pvalues["upper"])
 
     assert found[0] == found[1] > 0.05
-    sums = np.rint(-1e6 * np.hstack([good, wild])).T.astype(np.int64)
-    scale = 1 / deviations_of(sums, 2.0) / 300**0.5
-    centre, highs = sums.sum(axis=1) * scale, np.full((1000, 3), -np.inf)
-    means = resamples(5, 300, 2.0, 1000) @ sums.T
-    share(raise_highest, 1000, means, scale, centre, 0.0, np.zeros(2, np.bool_), highs)
-    assert p_value(highs[:, 0], centre.max()) < 0.01
+    ours = Best(300, 2.0)
+    ours.add(np.rint(-1e6 * np.hstack([good, wild])).T.astype(np.int64), 0)
+    _, ranked, p, _ = ours.found()
+    assert 0 == ranked[0]
+    assert p[0] < 0.01
+
+
+@pytest.mark.parametrize("freedom", [3, 5, 12.5, 40, 364])
+def test_normal_numbers_as_likely_as_students_t_are_near_scipys(freedom):
+    t = np.array([0.1, 1.0, 2.0, 3.0, 4.0, 6.0])
+    theirs = stats.norm.isf(stats.t.sf(t, freedom))
+
+    assert theirs == pytest.approx(normal_of(t, freedom), rel=0.02 if freedom < 10 else 0.003)
+    assert stats.t.isf(stats.norm.sf(theirs), freedom) == pytest.approx(student_of(theirs, freedom), rel=0.05)
 
 
 def test_moments_and_normal_numbers_are_scipys():
