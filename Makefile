@@ -1,6 +1,6 @@
 # Highwater's habits. Needs python3 (3.11 to 3.13) with its venv module, and make; the rest is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash test-peers check bench bench-baseline bench-compare lock clean
+.PHONY: help demo test test-crash test-peers test-web test-sources test-dask check bench bench-baseline bench-compare lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,21 @@ test-crash: .venv/installed ## kill what writes, and let the disk fail it, at ea
 test-peers: .venv/peers/installed ## our statistics and indicators beside those of arch, scipy and TA-Lib
 	.venv/peers/bin/python -m pytest tests/peers
 
+test-web: .venv/web/installed ## report, API and dashboard in a real browser; needs chromium
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium; } || \
+		{ echo 'chromium is missing and was not installed: apt-get install chromium' >&2; exit 1; }
+	.venv/web/bin/python -m pytest tests/web
+
+test-sources: .venv/sources/installed ## real ClickHouse engines and an S3 server, started and stopped by the tests
+	@command -v clickhouse-server >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends clickhouse-server; } || \
+		{ echo 'clickhouse-server is missing and was not installed: apt-get install clickhouse-server' >&2; exit 1; }
+	.venv/sources/bin/python -m pytest tests/sources
+
+test-dask: .venv/installed ## searches on a Dask cluster, a worker killed in the middle
+	$(BIN)/python -m pytest tests/dask
+
 check: .venv/installed ## style, types and floors
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --no-cache --check .
@@ -48,6 +63,10 @@ lock: .venv/bin/uv ## choose the versions anew
 		--no-emit-index-url --no-emit-find-links pyproject.toml --all-extras --group dev -o requirements.lock
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --group peers -c requirements.lock -o requirements-peers.lock
+	for group in web sources; do \
+		$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+			--no-emit-index-url --no-emit-find-links pyproject.toml --all-extras --group dev --group $$group \
+			-c requirements.lock -o requirements-$$group.lock || exit 1; done
 
 clean: ## remove all that the other commands made, except runs
 	rm -rf .venv build dist *.egg-info .hypothesis .benchmarks .ruff_cache
@@ -65,9 +84,9 @@ clean: ## remove all that the other commands made, except runs
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-# A venv of its own: what the peers need besides must not be there when we are tested.
-.venv/peers/installed: requirements-peers.lock pyproject.toml | .venv/bin/uv
-	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv/peers
-	@$(UV) pip install --quiet --python .venv/peers/bin/python --require-hashes -r requirements-peers.lock
-	@$(UV) pip install --quiet --python .venv/peers/bin/python --no-deps --no-build-isolation -e .
+# Venvs of their own: what peers, browsers and engines need besides must not be there when we are tested.
+.venv/%/installed: requirements-%.lock pyproject.toml | .venv/bin/uv
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv/$*
+	@$(UV) pip install --quiet --python .venv/$*/bin/python --require-hashes -r requirements-$*.lock
+	@$(UV) pip install --quiet --python .venv/$*/bin/python --no-deps --no-build-isolation -e .
 	@touch $@

@@ -14,7 +14,7 @@ FLOORS = ("kernels", "io", "engine")
 SOURCES = sorted([*ROOT.glob("*.py"), *(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))])
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text()
-LOCKS = [LOCK, (ROOT / "requirements-peers.lock").read_text()]
+LOCKS = sorted(ROOT.glob("requirements*.lock"))
 
 
 def module(path):
@@ -110,8 +110,9 @@ def test_io_needs_no_kernel(tmp_path):
     assert "highwater.kernels.arrays" == python(code, tmp_path)
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=["requirements", "peers"])
-def test_every_locked_version_has_a_hash_and_no_address(lock):
+@pytest.mark.parametrize("path", LOCKS, ids=[path.stem for path in LOCKS])
+def test_every_locked_version_has_a_hash_and_no_address(path):
+    lock = path.read_text()
     versions = re.split(r"\n(?=\S)", lock.strip())
 
     assert [] == [text.split()[0] for text in versions if "--hash=sha256:" not in text or "==" not in text]
