@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..io.errors import MissingError
 from ..io.searches import find_unfinished, hold
+from .cluster.place import Place
 from .kept import check_version
 from .recipe import prepare
 from .rerun import settings_of
@@ -15,12 +16,14 @@ from .sweep import planned
 from .sweep_run import run_sweep
 
 
-def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "auto") -> Outcome:
+def resume(
+    run: str, store: Store, memory: int | None = None, engine: Engine = "auto", place: Place | None = None
+) -> Outcome:
     """Do the rest of the search ``run`` (its id, or four or more characters that begin or end it), and publish it.
 
-    It has ``memory`` bytes, or as many as when it began. Raises MissingError where there is none, UsageError where it
-    is complete or this is another version, BusyError where a process is at work on it, IntegrityError where its alerts
-    or candles changed.
+    It has ``memory`` bytes, or as many as when it began, and the workers at ``place``, if any. Raises MissingError
+    where there is none, UsageError where it is complete or this is another version, BusyError where a process is at
+    work on it, IntegrityError where its alerts or candles changed.
     """
     run_id = find_unfinished(store.runs, run)
     with hold(store.runs, run_id) as kept:
@@ -39,4 +42,5 @@ def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "
             Guards(**config["guards"]),
             tuple(before["command"]),
             resumed=kept,
+            place=place,
         )

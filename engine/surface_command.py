@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..io.errors import UsageError
-from .settings import MEMORY, Guards, Sources, Store, Trading, takes
+from .settings import MEMORY, Guards, Machines, Sources, Store, Trading, takes
 from .values import DurationRange, Range, Size
 
 
-@takes(guards=Guards, sources=Sources, trading=Trading, store=Store)
+@takes(guards=Guards, sources=Sources, trading=Trading, store=Store, machines=Machines)
 def surface(
     *,
     tp: Range = Range(1.1, 10.0, 0.01),  # noqa: B008
@@ -22,6 +22,7 @@ def surface(
     objective: str = "avg_return_bps",
     medians: bool = False,
     by: Literal["caller", "day"] | None = None,
+    engine: Literal["surface", "dask"] = "surface",
     top: int = 10,
     html: Path | None = None,
     mem: Size = MEMORY,
@@ -30,6 +31,7 @@ def surface(
     sources: Sources,
     trading: Trading,
     store: Store,
+    machines: Machines,
 ) -> int | None:
     """Try every combination of targets, stops, moving stops and time limits on every alert.
 
@@ -47,12 +49,14 @@ def surface(
             and its neighbours, expectancy_r, or an expression over columns.
         medians: Find the median return of every cell too.
         by: The same surface for each caller, or for each UTC day of entry, besides.
+        engine: Here, or with dask on workers (changes no result).
         top: Cells to print.
         html: Write the heat map and the best cells as a page into this new file.
         mem: Memory for the work on a stripe of cells.
         max_cells: Refuse more cells than this.
     """
     from . import show
+    from .cluster.place import place_of
     from .objective import PLATEAU, check_objective
     from .recipe import prepare
     from .sizing import uncovered
@@ -71,12 +75,14 @@ def surface(
         raise UsageError(f"a surface does not cover {what}: it is pessimistic, its exact worst and best beside it")
     check_objective(objective, (*STATISTICS, *grid.space.named, PLATEAU))
     check_page(html)
+    place = place_of(engine == "dask", machines.workers, machines.scheduler)
     outcome = run_surface(
         prepare(sources, trading, store),
         store,
         lambda prepared: plan(grid, prepared, objective, medians, by, mem, max_cells),
         guards,
         tuple(sys.argv[1:]),
+        place=place,
     )
     if store.json:
         show.as_json(outcome, ["frontier", "summary"])
