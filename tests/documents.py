@@ -10,5 +10,6 @@ README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES = (
         *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md"),
     )
 )
-ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES)
+NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
+ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS)
 TEXT = "\n".join(path.read_text() for path in ALL)
