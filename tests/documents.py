@@ -10,10 +10,6 @@ README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, WEB = (
         *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md", "engine/web/README.md"),
     )
 )
-<<<<<<< HEAD
-ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, WEB)
-=======
 NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
-ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS)
->>>>>>> main
+ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB)
 TEXT = "\n".join(path.read_text() for path in ALL)
