@@ -3,16 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .run import Outcome
+    from .result import Result
 
 
-def search(alerts: Any, candles: Any, client: Any = None, **settings: Any) -> "Outcome":
-    """Return what ``highwater sweep`` finds with these settings, published in ``runs`` as its run.
+def search(alerts: Any, candles: Any, client: Any = None, **settings: Any) -> "Result":
+    """Return the run that ``highwater sweep`` makes of these settings: ``notebook.sweep``, and nothing imported before.
 
-    ``alerts`` and ``candles`` are paths; settings are the flags of the command with underscores, their values as there
-    (``tp="log:1.1:10"``, ``horizon="24h"``, ``holdout=0.2``). ``client``: the workers of this Dask client do the work,
-    to the same digests; it stays open. Raises what the command would print.
+    ``alerts`` and ``candles`` are files or tables; settings are the command's flags (``tp="log:1.1:10"``,
+    ``horizon="24h"``). ``client``: the workers of this Dask client do the work, to the same digests; it stays open.
     """
-    from .searching import search
+    from .notebook import sweep
 
-    return search(alerts, candles, client, **settings)
+    return sweep(alerts, candles, client, **settings)

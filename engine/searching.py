@@ -1,16 +1,11 @@
 """A random search as it is asked for, by flags of a command or by a call from a program."""
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Literal
 
-from ..io.config import nearest
 from ..io.errors import UsageError
-from .settings import MEMORY, Guards, Machines, Sources, Store, Trading
-from .values import DurationRange, Range, Share, Size, convert
-
-T = TypeVar("T")
+from .settings import MEMORY, Guards, Sources, Store, Trading
+from .values import DurationRange, Range, Share, Size
 
 if TYPE_CHECKING:
     from .cluster.place import Place
@@ -74,7 +69,13 @@ class Search:
 
 
 def searched(
-    asked: Search, guards: Guards, sources: Sources, trading: Trading, store: Store, place: "Place | None"
+    asked: Search,
+    guards: Guards,
+    sources: Sources,
+    trading: Trading,
+    store: Store,
+    command: tuple[str, ...],
+    place: "Place | None" = None,
 ) -> "Outcome":
     """Return what a search found, published. Raises UsageError before anything is read where it cannot be done."""
     from .objective import GROWTH, PLATEAU, check_objective
@@ -100,46 +101,6 @@ def searched(
         space,
         lambda prepared: plan(space, *wanted, prepared, asked.mem, asked.max_pairs, choices),
         guards,
-        tuple(sys.argv[1:]),
+        command,
         place=place,
     )
-
-
-_RECORDS = (Search, Guards, Sources, Trading, Store, Machines)
-
-
-def search(alerts: Any, candles: Any, client: Any = None, **settings: Any) -> "Outcome":
-    """Return what a search found, as ``highwater.engine.search`` says."""
-    from .cluster.place import Place, place_of
-
-    given = {"alerts": Path(alerts), "candles": Path(candles), "quiet": True, **settings}
-    values = _converted(given)
-    asked, machines = _taken(Search, values), _taken(Machines, values)
-    place = place_of(asked.engine == "dask" and client is None, machines.workers, machines.scheduler)
-    if client is not None and place is not None:
-        raise UsageError("client beside workers or scheduler: each names who does the work; leave one out")
-    place = place if client is None else Place(client=client)
-    return searched(
-        asked, _taken(Guards, values), _taken(Sources, values), _taken(Trading, values), _taken(Store, values), place
-    )
-
-
-def _taken(record: type[T], values: dict[str, Any]) -> T:
-    """Return a record of those settings that are its."""
-    return record(**{name: values[name] for name in get_type_hints(record) if name in values})
-
-
-def _converted(given: dict[str, Any]) -> dict[str, Any]:
-    """Return settings as the records take them; texts and numbers are read as on a command line."""
-    hints = {name: hint for record in _RECORDS for name, hint in get_type_hints(record, include_extras=True).items()}
-    found = {}
-    for name, value in given.items():
-        if name not in hints:
-            raise UsageError(f"search has no setting {name!r}{nearest(name, hints)}")
-        if isinstance(value, list):
-            found[name] = convert(hints[name], [str(each) for each in value], name)
-        elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            found[name] = convert(hints[name], str(value), name)
-        else:
-            found[name] = value
-    return found

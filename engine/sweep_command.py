@@ -1,5 +1,6 @@
 """The command ``sweep``: a random search, one that goes on, and the holdout of one opened."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ def sweep(
 
     only_beside_strategy(sessions)
     place = place_of(asked.engine == "dask", machines.workers, machines.scheduler)
-    return _searched(searched(asked, guards, sources, trading, store, place), store, top)
+    return _searched(searched(asked, guards, sources, trading, store, tuple(sys.argv[1:]), place), store, top)
 
 
 sweep.words = {"unseal": sweep_unseal}  # type: ignore[attr-defined]

@@ -36,11 +36,17 @@ class Place:
     client: Any = None
 
 
-def place_of(dask: bool, workers: int | None, scheduler: str | None) -> Place | None:
-    """Return where the flags put the work; None: here.
+def place_of(dask: bool, workers: int | None, scheduler: str | None, client: Any = None) -> Place | None:
+    """Return where the flags, or a program's ``client``, put the work; None: here.
 
     Raises UsageError where they contradict each other, StoreError where no scheduler answers.
     """
+    if client is not None:
+        if workers is not None or scheduler is not None:
+            raise UsageError("client beside workers or scheduler: each says who does the work; leave one out")
+        if getattr(client, "asynchronous", False):
+            raise UsageError("client is asynchronous; a search takes one made with asynchronous=False")
+        return Place(client=client)
     if workers is not None and scheduler is not None:
         raise UsageError("--workers starts processes here, --scheduler names a cluster; leave one out")
     if workers is not None and not 1 <= workers <= MOST:
@@ -107,8 +113,6 @@ def told_by(crew: "Crew | None", quiet: bool) -> dict[str, Any]:
 def _client(place: Place) -> Iterator["Client"]:
     """Yield a client of the cluster; what was started or joined for it is closed at the end."""
     if place.client is not None:
-        if getattr(place.client, "asynchronous", False):
-            raise UsageError("client is asynchronous; a search takes one made with asynchronous=False")
         yield place.client
         return
     with _silent(), contextlib.ExitStack() as stack:
@@ -126,7 +130,7 @@ def _started(workers: int, stack: contextlib.ExitStack) -> "Client":
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address="",
+            dashboard_address="127.0.0.1:0",
             memory_limit=None,  # slices are mapped: their pages are no memory of a worker's own
             silence_logs=logging.CRITICAL,
         )

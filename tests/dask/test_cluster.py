@@ -12,15 +12,15 @@ import sys
 import time
 from pathlib import Path
 
+import day_market
 import highwater.engine
 import pyarrow as pa
 import pytest
-import small_market
 from distributed import Client, LocalCluster
 from highwater.engine import kept
 from highwater.engine.cluster import crew, job, spread, worker
 from highwater.io.runs import find_run, read_manifest
-from highwater.io.searches import unfinished
+from highwater.io.searches import Keeper, unfinished
 from small_market import HORIZON, program, run
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ WAYS = {
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory):
-    return small_market.write(tmp_path_factory.mktemp("market"))
+    return day_market.written(tmp_path_factory.mktemp("market"))
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,9 @@ def alone(market, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster():
     """Return a cluster of a user's own."""
-    with LocalCluster(2, threads_per_worker=1, host="127.0.0.1", dashboard_address="", silence_logs=50) as made:
+    with LocalCluster(
+        2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+    ) as made:
         yield made
 
 
@@ -143,7 +145,7 @@ def test_a_slice_that_a_worker_does_not_have_is_sent_to_it(market, alone, tmp_pa
     monkeypatch.setattr(job, "job_of", elsewhere)
     home.mkdir(parents=True)
     (home / "kernels").symlink_to(worker.platformdirs.user_cache_path("highwater") / "kernels")
-    options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "", "silence_logs": 50}
+    options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
     with (
         LocalCluster(1, env={"XDG_CACHE_HOME": str(home.parent)}, **options) as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -153,7 +155,7 @@ def test_a_slice_that_a_worker_does_not_have_is_sent_to_it(market, alone, tmp_pa
 
     assert alone["tables"] == contents(found.path)
     assert [".arrow", ".json"] == there
-    assert read_manifest(found.path).execution["bytes_moved"] > found.prepared.slice.facts.bytes
+    assert found.manifest.execution["bytes_moved"] > max(path.stat().st_size for path in tmp_path.rglob("*.arrow"))
 
 
 def rewritten(message, spec):
@@ -233,15 +235,15 @@ def test_a_scheduler_that_is_not_there_is_said_soon(market, tmp_path):
 
 
 def test_a_search_that_was_interrupted_goes_on_with_workers(market, alone, tmp_path, monkeypatch):
-    counts, count = iter(range(1, 10**6)), crew.Crew._count
+    keep = Keeper.keep
 
-    def counted(self, each, told):
-        count(self, each, told)
-        if next(counts) == 12:
-            raise KeyboardInterrupt
+    def stop(self):
+        monkeypatch.setattr(Keeper, "keep", keep)
+        keep(self)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(kept, "FILE_S", 0.0)
-    monkeypatch.setattr(crew.Crew, "_count", counted)
+    monkeypatch.setattr(Keeper, "keep", stop)
     words = [*WAYS["tables"], *market.flags, "--runs", tmp_path, "--workers", "2"]
     stopped = run(*words)
     (left,) = unfinished(tmp_path)
