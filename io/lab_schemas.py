@@ -86,7 +86,7 @@ ANALYTICS = pa.schema(
         *_fields(FLOAT, "win_rate starting_balance gross_profit fees fees_usdt realized_profit realized_profits_usdt"),
         *_fields(FLOAT, "unrealized_profit margin roi_on_margin_pct return_on_balance_pct buy_hold_pct"),
         *_fields(BOOL, "beats_buy_hold"),
-        *_fields(FLOAT, "max_drawdown max_drawdown_pct sharpe_daily sharpe_annual profit_factor expectancy"),
+        *_fields(FLOAT, "max_drawdown_amount max_drawdown_pct sharpe_daily sharpe_annual profit_factor expectancy"),
         *_fields(FLOAT, "average_winner average_loser largest_winner largest_loser exposure"),
         *_fields(INT, "average_holding_ms longest_holding_ms"),
         *_fields(TEXT, "parameters"),

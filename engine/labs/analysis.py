@@ -55,7 +55,8 @@ def analyse(tables: Tables, by: str = BY, ascending: bool = False, capital: floa
     """
     check_by(by)
     if not any(tables.backtests["has_runtime"].to_pylist()):
-        raise DataError(f"lab {tables.lab.lab_id}: none of {tables.backtests.num_rows:,} backtests has a runtime; fetch it")
+        count = f"{tables.backtests.num_rows:,} backtests"
+        raise DataError(f"lab {tables.lab.lab_id}: none of {count} has a runtime; fetch them with labs sync")
     notes, span = list(tables.notes), span_of(tables)
     firsts, parts = _cuts(tables), _columns(tables.positions)
     found, closed = [], []
@@ -152,7 +153,7 @@ def _figures(
 
 
 _OWN = [
-    *("win_rate", "gross_profit", "fees", "realized_profit", "return_on_balance_pct", "max_drawdown"),
+    *("win_rate", "gross_profit", "fees", "realized_profit", "return_on_balance_pct", "max_drawdown_amount"),
     *("total_trades", "winning_trades", "losing_trades", "max_drawdown_pct", "sharpe_daily", "sharpe_annual"),
     *("profit_factor", "expectancy", "average_winner", "average_loser", "largest_winner", "largest_loser"),
     *("exposure", "average_holding_ms", "longest_holding_ms"),

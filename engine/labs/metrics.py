@@ -63,7 +63,7 @@ def figures(closed: Closed, span: Span, capital: float | None) -> dict[str, Figu
         "fees": float(closed.fees.sum()),
         "realized_profit": total,
         "return_on_balance_pct": 100 * total / capital if capital else None,
-        "max_drawdown": float(fall.min(initial=0.0)),
+        "max_drawdown_amount": float(fall.min(initial=0.0)),
         "max_drawdown_pct": None if share is None else 100 * float(share.min(initial=0.0)),
         "sharpe_daily": sharpe,
         "sharpe_annual": None if sharpe is None else sharpe * DAYS_A_YEAR**0.5,
@@ -73,7 +73,9 @@ def figures(closed: Closed, span: Span, capital: float | None) -> dict[str, Figu
         "average_loser": _mean(lost),
         "largest_winner": float(won.max()) if won.size else None,
         "largest_loser": float(lost.min()) if lost.size else None,
-        "exposure": covered(closed.entry, closed.exit, span) / (span.end - span.start) if span.end > span.start else None,
+        "exposure": covered(closed.entry, closed.exit, span) / (span.end - span.start)
+        if span.end > span.start
+        else None,
         "average_holding_ms": round(float(held.mean())) if held.size else None,
         "longest_holding_ms": int(held.max()) if held.size else None,
     }
@@ -81,7 +83,7 @@ def figures(closed: Closed, span: Span, capital: float | None) -> dict[str, Figu
 
 def by_day(exit_ms: Ints, profit: Floats, span: Span) -> Floats:
     """Return what was realised on each day of ``span``, float64[D], by the day of the exit."""
-    return np.bincount(exit_ms // DAY - span.first, profit, span.days)
+    return np.bincount(exit_ms // DAY - span.first, profit, span.days).astype(np.float64)
 
 
 def curve(closed: Closed) -> tuple[Ints, Floats]:
@@ -112,7 +114,8 @@ def covered(entry: Ints, exit_: Ints, span: Span) -> int:
 
 def _ratio(daily: Floats) -> float | None:
     deviation = float(daily.std(ddof=1)) if daily.size > 1 else 0.0
-    return float(daily.mean()) / deviation if deviation > 0 else None
+    varies = deviation > 1e-9 * float(np.abs(daily).max(initial=0.0))  # less is what sums of decimals leave behind
+    return float(daily.mean()) / deviation if varies else None
 
 
 def _mean(values: Any) -> float | None:

@@ -19,7 +19,6 @@ from ..ledger import Ledger
 from ..luck import CHUNK, LEAST_DAYS, Luck, luck_by_day
 from ..settings import Guards
 from ..tallies import Calendar
-from ..values import DAY
 from ..verdict import NOT_PROVEN, PROVEN, REFUTED, Check, Status, Verdict, verdict_on
 from .analysis import MICRO, Analysis
 from .metrics import Closed
@@ -199,7 +198,11 @@ def _closed(found: Analysis, best: int) -> Closed:
 def _markets(found: Analysis, best: int) -> np.ndarray:
     """Return the market of each closed position of a backtest, in their order."""
     rows = found.rows(best)
-    kept = [name or "" for name, done in zip(rows["market_tag"].to_pylist(), rows["closed"].to_pylist(), strict=True) if done]
+    kept = [
+        name or ""
+        for name, done in zip(rows["market_tag"].to_pylist(), rows["closed"].to_pylist(), strict=True)
+        if done
+    ]
     return np.array(kept, dtype=object)
 
 

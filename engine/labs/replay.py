@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ...io import lab_schemas, schemas
+from ...io.candle_rows import taken
 from ...io.slices import Slice
 from ...kernels.arrays import Candles, Floats, Ints
 from .analysis import CENT, Analysis
@@ -139,8 +140,7 @@ def _nothing(size: int) -> _Held:
 
 def _bars(piece: Slice, token: str) -> Candles:
     i = piece.facts.tokens.index(token)
-    first, last = piece.facts.offsets[i : i + 2]
-    return Candles(*(part[first:last] for part in piece.candles))
+    return taken(piece.candles, slice(piece.facts.offsets[i], piece.facts.offsets[i + 1]))
 
 
 def _against(orders: _Orders, here: Ints, bars: Candles, step: int) -> _Held:
@@ -194,8 +194,9 @@ def _again(orders: _Orders, here: Ints, bars: Candles, step: int) -> tuple[Float
     for k in known[waited[known]].tolist():
         row = here[k]
         last = int(np.searchsorted(bars.ts, orders.at[row], "right"))
-        some = Candles(*(part[first[k] : last] for part in bars))
-        price[k], ts[k] = _at_level(some, float(orders.asked[row]), not orders.exit[row] ^ orders.short[row])
+        price[k], ts[k] = _at_level(
+            taken(bars, slice(int(first[k]), last)), float(orders.asked[row]), not orders.exit[row] ^ orders.short[row]
+        )
     return price, ts
 
 
@@ -237,11 +238,11 @@ def _replayed(found: Analysis, orders: _Orders, held: _Held) -> Replayed:
         "fs1_profit": made["fs1"][closed],
         **{f"{name}_profit": made[name][closed] for name in ("worst", "best")},
     }
-    tables = (
-        schemas.table(schemas.without_run(schema), each)
-        for schema, each in ((lab_schemas.FILLS, fills), (lab_schemas.REPLAY, columns))
+    return Replayed(
+        schemas.table(schemas.without_run(lab_schemas.FILLS), fills),
+        schemas.table(schemas.without_run(lab_schemas.REPLAY), columns),
+        _sums(found, orders, held, made),
     )
-    return Replayed(*tables, _sums(found, orders, held, made))
 
 
 def _masked(times: Ints) -> np.ma.MaskedArray:
@@ -249,7 +250,7 @@ def _masked(times: Ints) -> np.ma.MaskedArray:
 
 
 def _outside(price: Floats, held: _Held) -> Floats:
-    """Return how far a price lies outside of its candles, bps of the nearest edge; 0 inside, NaN where there is none."""
+    """Return how far a price lies outside of its candles, bps of the nearer edge; 0 inside, NaN without one."""
     far = np.fmax(price / held.high - 1, held.low / price - 1)
     return np.where(held.verdict == IMPOSSIBLE, 1e4 * far, np.where(held.verdict == NO_CANDLE, np.nan, 0.0))
 
@@ -265,7 +266,7 @@ def _positions(found: Analysis, orders: _Orders, held: _Held) -> dict[str, Any]:
     rate = orders.fees / (orders.price * orders.amount)
 
     def cash(price: Floats) -> Floats:
-        return np.bincount(orders.position, price * orders.amount * sign, size)
+        return np.bincount(orders.position, price * orders.amount * sign, size).astype(np.float64)
 
     def profit(price: Floats) -> Floats:
         return cash(price) - np.bincount(orders.position, price * orders.amount * rate, size)
@@ -278,7 +279,10 @@ def _positions(found: Analysis, orders: _Orders, held: _Held) -> dict[str, Any]:
     sure, impossible = np.isin(held.verdict, (POSSIBLE, NO_CANDLE)), held.verdict == IMPOSSIBLE
     nearest = np.clip(orders.price, held.low, held.high)
     out: dict[str, Any] = {"status": told}
-    lowest, highest = np.where(sure, orders.price, bad), np.where(impossible, nearest, np.where(sure, orders.price, good))
+    lowest, highest = (
+        np.where(sure, orders.price, bad),
+        np.where(impossible, nearest, np.where(sure, orders.price, good)),
+    )
     for name, price in (("fs1", held.again), ("worst", lowest), ("best", highest)):
         out[name] = np.where(told == "OK", profit(price), np.nan)
     for side, here in (("entry", ~orders.exit), ("exit", orders.exit)):
@@ -302,6 +306,6 @@ def _sums(found: Analysis, orders: _Orders, held: _Held, made: dict[str, Any]) -
         if one is None:
             out.append(None)
             continue
-        totals = (float(np.nansum(each[part])) for each in whole.values())
-        out.append(Sums(*totals, float(doubt[part].sum() / max(1, count[part].sum()))))
+        worst, best, again = (float(np.nansum(each[part])) for each in whole.values())
+        out.append(Sums(worst, best, again, float(doubt[part].sum() / max(1, count[part].sum()))))
     return tuple(out)

@@ -1,8 +1,8 @@
 """What the backtests of a lab say of themselves, as columns: the server's fields by their true meanings.
 
 Tolerant: fields that are not known are passed over, one that is missing or of another type is null. Meanings are those
-that the stored answers prove (``RP`` and a position's ``rp`` are net of fees, ``RM`` is margin and no drawdown, ``SP`` a
-price). ``SB`` is the balance after the run: in all six stored results of one account SB less RP is 9366.932544735.
+that stored answers prove: ``RP`` and a position's ``rp`` are net of fees, ``RM`` is margin and no drawdown, ``SP`` is a
+price. ``SB`` is the balance after the run: in all six stored results of one account SB less RP is 9366.932544735.
 """
 
 import json
@@ -65,7 +65,8 @@ def tables_of(lab: Lab, found: Iterable[tuple[str, Mapping[str, bytes]]]) -> Tab
         if len(kept[0]) >= BLOCK:
             _flush(kept, blocks)
     _flush(kept, blocks)
-    return Tables(lab, *(pa.concat_tables(each).combine_chunks() for each in blocks), tuple(notes))
+    backtests, positions, orders = (pa.concat_tables(each).combine_chunks() for each in blocks)
+    return Tables(lab, backtests, positions, orders, tuple(notes))
 
 
 _SCHEMAS = tuple(
@@ -103,7 +104,7 @@ def _rows(lab: Lab, backtest: str, parts: Mapping[str, bytes], notes: list[tuple
 
 
 def _positions(runtime: Mapping[str, Any]) -> list[tuple[dict[str, Any], bool]]:
-    """Return the positions of a runtime, each with whether it is closed; managed ones only where they hold something."""
+    """Return the positions of a runtime, each with whether it is closed; managed ones only where they were opened."""
     found = [(each, True) for each in _records(runtime.get("FinishedPositions"))]
     rest = _records(runtime.get("UnmanagedPositions"))
     rest += [_record(runtime.get(name)) for name in ("ManagedLongPosition", "ManagedShortPosition")]
@@ -211,10 +212,10 @@ def _shortly(item: Mapping[str, Any]) -> dict[str, Any]:
         for long, short in (("RealizedProfits", "RP"), ("FeeCosts", "FC"), ("ReturnOnInvestment", "ROI"))
     )
     roi = roi[0] if isinstance(roi, list) and len(roi) == 1 else roi
-    if len(_record(made)) != 1:
-        return {"roi": _number(roi)}
-    ((currency, value),) = made.items()
-    return {"currency": currency, "made": _number(value), "fees": _number(_record(fees).get(currency)), "roi": _number(roi)}
+    found: dict[str, Any] = {"roi": _number(roi)}
+    for currency, value in _record(made).items() if len(_record(made)) == 1 else ():
+        found |= {"currency": currency, "made": _number(value), "fees": _number(_record(fees).get(currency))}
+    return found
 
 
 _COUNTS = {"orders": ("O", "F"), "positions": ("P", "C"), "wins": ("P", "W")}
