@@ -10,5 +10,7 @@ README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES = (
         *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md"),
     )
 )
-ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES)
+NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
+LABS = ROOT / "engine/labs/METRICS.md"
+ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, LABS)
 TEXT = "\n".join(path.read_text() for path in ALL)
