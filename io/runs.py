@@ -138,6 +138,12 @@ def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], chec
     return found
 
 
+def read_batches(run: str | Path, name: str, columns: Sequence[str], check: bool = False) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a run's artifact, so many rows at a time that memory stays flat; raises as ``read_artifact``."""
+    with _table_file(Path(run), name, check) as parquet:
+        yield from parquet.iter_batches(columns=list(columns))
+
+
 @contextlib.contextmanager
 def _table_file(run: Path, name: str, check: bool) -> Iterator[pq.ParquetFile]:
     """Yield a run's artifact, named by type or path, open to be decoded; raises as ``read_artifact`` does."""
