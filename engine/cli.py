@@ -14,6 +14,7 @@ from . import (
     export_commands,
     housekeeping_commands,
     regret_command,
+    report_command,
     rerun_commands,
     session_command,
     surface_command,
@@ -31,6 +32,7 @@ TREE = {
     "surface": surface_command.surface,
     "callers": callers_command.callers,
     "regret": regret_command.regret,
+    "report": report_command.report,
     "runs": {
         "list": commands.runs_list,
         "show": commands.runs_show,

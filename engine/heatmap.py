@@ -217,6 +217,7 @@ def _ruler(labels: Sequence[str], cell: int) -> str:
 
 
 def number(value: float) -> str:
+    """Return a number with three digits, or whole where it has more."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

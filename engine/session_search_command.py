@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from ..io.errors import UsageError
+from .report_command import Page
 from .session_command import MINUTE, Provider, day_of, settings_of, source_of
 from .settings import Guards, Store
 from .values import Instant, Spelling
@@ -64,6 +65,7 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
     from .session.search_run import run_search
 
     asked, guards, store = _taken(Sessions, given), _taken(Guards, given), _taken(Store, given)
+    page = _taken(Page, given)
     shared = {name: given.pop(name) for name in _SHARED if name in given}
     for name in given:
         if places[name].startswith("--"):
@@ -90,6 +92,7 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
         search_show.as_json(run, top)
     else:
         search_show.result(run, top)
+    page.write(run.path, store)
     return None
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ...io.schemas import MULTIPLES, multiple_name
 from ...kernels.arrays import Floats, Ints
 from ..callers import watches
-from ..show import bps, percent, share, span, times
+from ..show import bps, percent, plain, share, span, times
 from .charts import histogram, steps
 from .parts import Bar, Card, Cards, Cell, Chart, Part, Section, Table, Words, cell, signed
 from .read import Read, known, numbers, rows
@@ -47,7 +47,8 @@ def _ladder(mult: Floats) -> Chart:
     edges = 2.0 ** (np.arange(0, 81) / 4)
     edges = edges[: max(5, int(np.searchsorted(edges, mult.max())) + 1)]
     counts = np.histogram(np.clip(mult, edges[0], np.nextafter(edges[-1], 0)), edges)[0]
-    label = f"Histogram of the highest price after each of {mult.size:,} alerts, as a multiple of the entry price; median {np.median(mult):.2f}x"
+    label = f"Histogram of the highest multiple of the entry price after each of {mult.size:,} alerts, "
+    label += f"median {np.median(mult):.2f}x"
     return histogram(
         "The highest price reached",
         label,
@@ -93,7 +94,8 @@ def _how_soon(run: Read, paths: pa.Table) -> list[Part]:
     found = []
     horizon = run.manifest.config["horizon_ms"]
     gone = Words(
-        "How soon multiples are reached, by Kaplan and Meier, needs the run's slice, and that is gone; the chance by the horizon stands in the table of callers.",
+        "How soon multiples are reached (Kaplan and Meier) needs the run's slice, and that is gone; the chance by the "
+        "horizon stands in the table of callers.",
         "faint",
     )
     for k in ("2x", "5x"):
@@ -107,9 +109,10 @@ def _how_soon(run: Read, paths: pa.Table) -> list[Part]:
         series = [("all callers", *curve(seen.times, seen.hit))]
         for name in chosen:
             mine = seen.names == name
-            series.append((str(name)[:40] or "(none)", *curve(seen.times[mine], seen.hit[mine])))
+            series.append((plain(name)[:40] or "(none)", *curve(seen.times[mine], seen.hit[mine])))
         last = float(series[0][2][-1])
-        label = f"Kaplan-Meier curves of the share of alerts that reached {k} by the time since entry; all callers together {last:.0%} by the horizon"
+        label = f"Kaplan-Meier curves of the share of alerts that reached {k} by the time since entry; "
+        label += f"of all callers together {last:.0%} by the horizon"
         found.append(
             steps(
                 f"How soon {k} is reached (Kaplan-Meier)",
@@ -134,7 +137,8 @@ def callers(run: Read) -> Section | None:
     heads = ["caller", "calls", "reached 2x, 95 %", "2x, KM", "5x, KM", "median high, 95 %", "to 2x", "median low"]
     heads += ["mean trade", "median trade, 95 %", "wins"] if traded else ["median end", "excluded"]
     more = f"The first {MOST_CALLERS:,} of {len(found):,}. " if len(found) > MOST_CALLERS else ""
-    note = f"{more}Bars are the intervals of 95 % (Wilson's for rates, bootstrap for medians) with the estimate as a stroke. KM allows for alerts not followed to the horizon."
+    note = f"{more}In brackets and as bars the intervals of 95 % (Wilson's for rates, the bootstrap's for medians). "
+    note += "KM allows for alerts not followed to the horizon."
     table = Table(
         "Callers, by the median of their alerts' highs", heads, cells, note=note, find=len(found) > 12, wide=True
     )

@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 from math import ceil, floor, log10
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...kernels.arrays import Floats
 from ..values import DAY, HOUR, MINUTE, show_duration
@@ -28,7 +30,7 @@ def scale(low: float, high: float, about: int = 5) -> tuple[float, float, list[f
     return found[0], found[-1], found
 
 
-def shares(values: Floats, low: float, high: float) -> Floats:
+def shares(values: NDArray[Any], low: float, high: float) -> Floats:
     """Return how far along values lie from ``low`` to ``high``."""
     return (np.asarray(values, float) - low) / (high - low)
 
@@ -39,11 +41,15 @@ def times(first: int, last: int, about: int = 5) -> list[Tick]:
     step = next((step for step in _STEPS_MS if span <= about * step), None)
     if step is None:
         return [((ms - first) / span, text) for ms, text in _months(first, last, about)]
-    form = "%d %b %H:%M" if step < DAY and span > DAY else "%H:%M" if step < DAY else "%d %b"
     start = -(-first // step) * step
-    return [
-        ((ms - first) / span, f"{datetime.fromtimestamp(ms / 1000, UTC):{form}}") for ms in range(start, last + 1, step)
-    ]
+    found = [((ms - first) / span, _named(ms, step)) for ms in range(start, last + 1, step)]
+    return found or [(0.0, _named(first, 0))]
+
+
+def _named(ms: int, step: int) -> str:
+    """Return a time as one of ticks ``step`` apart: the day where it begins, else the hour."""
+    form = "%d %b" if step >= DAY or (step and ms % DAY == 0) else "%H:%M"
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):{form}}"
 
 
 def _months(first: int, last: int, about: int) -> list[tuple[int, str]]:

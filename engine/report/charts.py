@@ -115,7 +115,7 @@ def points(
     if x.size > MOST_DOTS:
         kept = np.arange(MOST_DOTS) * x.size // MOST_DOTS
         how["note"] = f"{MOST_DOTS:,} of {x.size:,} are drawn, evenly chosen. {how.get('note', '')}".strip()
-        x, y, gains, texts = x[kept], y[kept], gains[kept], [texts[k] for k in kept.tolist()]
+        x, y, gains, texts = x[kept], y[kept], gains[kept], [str(texts[k]) for k in kept.tolist()]
     left, right, below = scale(min(0.0, float(x.min())), max(0.0, float(x.max())))
     low, high, ticks = scale(min(0.0, float(y.min())), max(0.0, float(y.max())))
     xs, ys = shares(x, left, right) * BOX, (1 - shares(y, low, high)) * BOX
@@ -124,7 +124,7 @@ def points(
         dots = "".join(f"M{a:.4g} {b:.4g}h0" for a, b in zip(xs[some].tolist(), ys[some].tolist(), strict=True))
         shapes.append(Shape(f"dots {tone}", dots))
     order = np.argsort(xs, kind="stable")
-    data = _series("", xs[order], ys[order], [texts[k] for k in order.tolist()])
+    data = _series("", xs[order], ys[order], [str(texts[k]) for k in order.tolist()])
     return Chart(
         title,
         label,
@@ -175,7 +175,7 @@ def _stairs(xs: Floats, ys: Floats) -> str:
     return f"M{xs[0]:.4g} {ys[0]:.4g}{rest}"
 
 
-def _series(name: str, xs: Floats, ys: Floats, texts: Sequence[str]) -> dict[str, Any]:
+def _series(name: str, xs: NDArray[Any], ys: NDArray[Any], texts: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "x": np.round(xs, 1).tolist(), "y": np.round(ys, 1).tolist(), "text": list(texts)}
 
 

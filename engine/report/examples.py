@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ...io.candle_rows import taken
 from ...kernels.arrays import Candles
 from ..policy import Policy
 from ..reopen import Traded
@@ -85,7 +86,7 @@ def of_alerts(run: Read, found: Traded, done: Done) -> Section | None:
             chart(
                 Example(
                     f"{word}: {bps(float(done.ret[i]))}, {done.reason[i]}",
-                    f"{done.caller[i] or '(none)'} · {done.mint[i]} · entered {show_instant(int(done.entry_ts[i]))}, held {span(float(done.exit_ts[i] - done.entry_ts[i]))}",
+                    _of(done, i),
                     bars,
                     step,
                     (int(done.entry_ts[i]), price),
@@ -106,6 +107,13 @@ def of_alerts(run: Read, found: Traded, done: Done) -> Section | None:
     )
 
 
+def _of(done: Done, i: int) -> str:
+    """Return whose trade it is, on what, when and for how long."""
+    held = span(float(done.exit_ts[i] - done.entry_ts[i]))
+    when = show_instant(int(done.entry_ts[i]))
+    return f"{done.caller[i] or '(none)'} · {done.mint[i]} · entered {when}, held {held}"
+
+
 def gone() -> Section:
     """Return what is said where the candles of a run are gone."""
     return Section(
@@ -113,7 +121,7 @@ def gone() -> Section:
         "Best and worst trades",
         [
             Words(
-                "Their candles are not drawn: no slice with the run's digest is at hand. Name its folder with --slices.",
+                "Their candles are not drawn: no slice has the run's digest; name the folder of slices with --slices.",
                 "faint",
             )
         ],
@@ -192,7 +200,7 @@ def _around(one: Example) -> Candles:
     lo, hi = np.searchsorted(
         one.bars.ts, [one.entry[0] - max(held // 3, 12 * one.step), one.exit[0] + max(held // 2, 20 * one.step)]
     )
-    some = Candles(*(part[lo:hi] for part in one.bars))
+    some = taken(one.bars, slice(int(lo), int(hi)))
     if some.ts.size <= _MOST:
         return some
     each = -(-((one.exit[0] - one.entry[0]) * 2 // one.step) // _MOST) or 1

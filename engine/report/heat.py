@@ -121,7 +121,7 @@ def _texts(of: Heat) -> list[str]:
 
 def _outline(inside: np.ndarray, across: float, up: float) -> str:
     """Return the border of the cells that are ``inside``."""
-    rows, columns = inside.shape
+    rows = inside.shape[0]
     padded = np.pad(inside, 1)
     parts = []
     for y, x in np.argwhere(inside).tolist():

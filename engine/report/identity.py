@@ -64,7 +64,7 @@ def identity(run: Read) -> Section:
                 fold=f"{len(files)} files, with their digests",
             ),
         ],
-        lead=f"highwater runs verify {manifest.run_id} proves the files; highwater runs rerun {manifest.run_id} makes it again.",
+        lead="highwater runs verify proves the files of a run; highwater runs rerun makes it again.",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ... import __version__
 from ...io.errors import MissingError
+from ..show import plain
 from . import alerts, identity
 from .parts import Section
 from .read import Read, forget, opened
@@ -22,6 +23,7 @@ TITLES = {
     "session": "Opening ranges, session by session",
     "lab": "A lab and its backtests",
 }
+MARK = '<meta name="generator" content="Highwater report">'
 _HERE = Path(__file__).parent / "page"
 
 
@@ -119,8 +121,14 @@ def render(run: Read, sections: Sequence[Section], title: str) -> str:
         script_sha=_sha(script),
         style_sha=_sha(style),
         version=__version__,
+        mark=_safe(MARK),
         run_id=manifest.run_id,
     )
+
+
+def _printable(value: Any) -> Any:
+    """Return a plain text without control characters; what is markup stays."""
+    return plain(value) if type(value) is str else value
 
 
 def _sha(text: str) -> str:
@@ -144,6 +152,8 @@ def _template() -> Any:
         import jinja2
     except ImportError:
         raise MissingError("a report needs jinja2, which is not installed: pip install 'highwater[report]'") from None
-    made = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined)
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_printable
+    )
     made.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":"), "allow_nan": False}
     return made.get_template("page.html")

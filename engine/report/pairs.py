@@ -46,7 +46,8 @@ def _map(
     ring = None if ring is None or np.isnan(ring).any() else ring
     top = float(np.nanmax(values))
     label = f"Heat map of the {what} over {said(x)} and {said(y)}; the highest cell has {top:.3g} {unit}"
-    note = f"{what[0].upper()}{what[1:]}{', averaged over the other parameters' if others else ''}.{' ◎ the best.' if ring else ''}"
+    averaged = ", averaged over the other parameters" if others else ""
+    note = f"{what[0].upper()}{what[1:]}{averaged}.{' ◎ the best.' if ring else ''}"
     drawn = Heat(axes[x], axes[y], values, unit, ring=ring)
     return heat(f"{said(x)} and {said(y)}", label, drawn, 360 if first else 250, note, wide=first)
 

@@ -83,7 +83,9 @@ def surface(run: Read) -> Section | None:
         )
     best = _words(winner, space)
     pays = np.concatenate([each[~np.isnan(each)] for each in found.values()])
-    lead = f"Mean return a trade, after costs, over the parameters that were varied. The winner ◎ {best}: {bps(winner['avg_return_bps'], 2)}. {np.mean(pays > 0):.0%} of the cells are above zero."
+    mean = bps(winner["avg_return_bps"], 2)
+    lead = f"Mean return a trade, after costs, over the parameters that were varied. The winner ◎ {best}: {mean}. "
+    lead += f"{np.mean(pays > 0):.0%} of the cells are above zero."
     return Section("surface", "Surface", charts, lead)
 
 
@@ -145,7 +147,8 @@ def _map(
     others = [(row[x], row[y]) for row in ranked if row[x] is not None and row[y] is not None]
     place = f"{said(x)} {_value(x, winner[x])}, {said(y)} {_value(y, winner[y])}"
     top = float(np.nanmax(means))
-    label = f"Heat map of the mean return a trade over {said(x)} and {said(y)}; the winner is at {place}; the best cell has {bps(top)}. Arrow keys read each cell."
+    label = f"Heat map of the mean return a trade over {said(x)} and {said(y)}; the winner is at {place}; "
+    label += f"the best cell has {bps(top)}. Arrow keys read each cell."
     averaged = " averaged over the other parameters" if len(space.varied) > 2 else ""
     line = (
         "; inside the line every cell and all its neighbours on the grid pay (plateau above zero)"
@@ -206,7 +209,8 @@ def ranking(run: Read) -> Section:
             ]
         )
     tried = run.manifest.execution.get("trials")
-    count = f"{tried:,} " if isinstance(tried, int) else ""
+    what = "cells" if run.kind == "surface" else "trials"
+    count = f"{tried:,} {what}" if isinstance(tried, int) else what
     note = "Worst and best: by the order of prices inside candles." + (
         " Plateau: the lowest mean of the policy and its neighbours." if plateau else ""
     )
@@ -214,6 +218,11 @@ def ranking(run: Read) -> Section:
         note += " ! breaks a constraint."
     best = describe(parse_policy(found[0]["policy_params"])) if found else ""
     table = Table(
-        f"Best of {count}by {run.manifest.config.get('objective', 'mean')}", heads, lines, left=0, note=note, wide=True
+        f"Best of {count}, by {run.manifest.config.get('objective', 'mean')}",
+        heads,
+        lines,
+        left=0,
+        note=note,
+        wide=True,
     )
     return Section("ranking", "Ranking", [Words(f"Winner: {best}"), table])

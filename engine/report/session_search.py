@@ -58,7 +58,8 @@ def maps(run: Read) -> list[Section | None]:
         return []
     found = run.table("session_trials")
     names = list(run.manifest.config["search"]["params"])
-    by = _MEASURES.get(run.manifest.config["objective"], run.manifest.config["objective"])
+    asked = str(run.manifest.config["objective"])
+    by = _MEASURES.get(asked, asked)
     columns = pairs.numeric({name: found[name].to_pylist() for name in names})
     drawn = pairs.maps(
         columns, numbers(found, by), by.replace("_", " "), "R" if by.endswith(("expectancy", "_r")) else "", 0

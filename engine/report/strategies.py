@@ -9,7 +9,7 @@ import numpy as np
 
 from ...io.errors import HighwaterError
 from ..policy import parse_policy
-from ..show import bps, percent, share
+from ..show import bps, percent, plain, share
 from . import pairs
 from .charts import bins, by_time, histogram, points
 from .examples import EACH, Example, chart, gone, levels_of
@@ -168,7 +168,7 @@ def _best(run: Read, row: dict[str, Any]) -> list[Section | None]:
     ret, ts = trades["ret"] * 10_000, trades["entry_ts"]
     grown = np.cumprod(1 + trades["ret"])
     peak = np.maximum(np.maximum.accumulate(grown), 1.0)
-    names = [f"{row['symbol']}-{i}" for i in range(1, ret.size + 1)]
+    names = [f"{plain(row['symbol'])}-{i}" for i in range(1, ret.size + 1)]
     done = Done(
         names,
         [row["symbol"]] * ret.size,

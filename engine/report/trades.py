@@ -1,4 +1,4 @@
-"""What trades came to: sums by time, the spread of returns, ends, excursions, months, and what was left on the table."""
+"""What trades came to: sums by time, the spread of returns, excursions, how they ended, months."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from ...kernels.arrays import Floats, Ints
 from .. import reopen
 from ..policy import Policy, describe
 from ..reopen import Traded
-from ..show import bps, share, span
+from ..show import bps, plain, share, span
 from ..values import show_instant
 from .charts import bins, by_time, histogram, points
 from .parts import Bar, Card, Cards, Cell, Section, Table, Words, cell, signed, tone_of
@@ -50,14 +50,17 @@ def traded(run: Read) -> tuple[Traded, Done]:
     return (
         found,
         Done(
-            calls,
-            [of[call]["mint"] for call in calls],
-            [of[call]["caller_name"] for call in calls],
-            trades["entry_ts_ms"].to_numpy(),
-            trades["exit_ts_ms"].to_numpy(),
-            *(numbers(trades, name) for name in ("entry_px", "exit_px", "realized_return_bps")),
-            *(numbers(trades, f"max_{name}_excursion_bps") for name in ("adverse", "favorable")),
-            trades["exit_reason"].to_pylist(),
+            call=calls,
+            mint=[of[call]["mint"] for call in calls],
+            caller=[of[call]["caller_name"] for call in calls],
+            entry_ts=trades["entry_ts_ms"].to_numpy(),
+            exit_ts=trades["exit_ts_ms"].to_numpy(),
+            entry_px=numbers(trades, "entry_px"),
+            exit_px=numbers(trades, "exit_px"),
+            ret=numbers(trades, "realized_return_bps"),
+            mae=numbers(trades, "max_adverse_excursion_bps"),
+            mfe=numbers(trades, "max_favorable_excursion_bps"),
+            reason=trades["exit_reason"].to_pylist(),
         ),
     )
 
@@ -67,6 +70,7 @@ def summary(run: Read, policy: Policy) -> Section:
     row = next(rows(run.table("summary")))
     factor = None if row["profit_factor"] is None else f"{row['profit_factor']:.2f}"
     mean, median = row["avg_return_bps"], row["median_return_bps"]
+    between = f"{bps(row['mean_worst_bps'])} … {bps(row['mean_best_bps'])}"
     cards = [
         Card("Mean return", bps(mean, 2), tone_of(mean), "a trade, after costs"),
         Card(
@@ -83,7 +87,7 @@ def summary(run: Read, policy: Policy) -> Section:
         Card(
             "Candle bounds",
             row["verdict"] or "–",
-            note=f"{bps(row['mean_worst_bps'])} … {bps(row['mean_best_bps'])} by the order inside candles; {share(row['ambiguous_rate'])} hang on it",
+            note=f"{between} by the order inside candles; {share(row['ambiguous_rate'])} hang on it",
         ),
     ]
     return Section("summary", "Summary", [Cards(cards), Words(f"Exits: {describe(policy)}")])
@@ -159,9 +163,15 @@ def _said(done: Done) -> list[str]:
         strict=True,
     )
     return [
-        f"{caller[:40]} · {mint[:12]} · {show_instant(ts)}\n{bps(ret)}, {reason}; worst {bps(mae)}, best {bps(mfe)}"
-        for caller, mint, ts, ret, mae, mfe, reason in cells
+        f"{plain(caller[:40])} · {mint[:12]} · {show_instant(ts)}\n{bps(ret)}, {why}; worst {bps(mae)}, best {bps(mfe)}"
+        for caller, mint, ts, ret, mae, mfe, why in cells
     ]
+
+
+def fine(value: float) -> str:
+    """Return basis points as a percentage with as many digits as tell small ones apart."""
+    size = abs(value)
+    return bps(value, 0 if size >= 100_000 else 1 if size >= 500 else 2 if size >= 10 else 3)
 
 
 def exits(done: Done) -> Table:
@@ -180,7 +190,7 @@ def exits(done: Done) -> Table:
                 cell(names[k]),
                 count,
                 cell(f"{counts[k] / reasons.size:.1%}", float(counts[k])),
-                signed(bps(mean), mean),
+                signed(fine(mean), mean),
                 cell(f"{(mine > 0).mean():.0%}", float((mine > 0).mean())),
                 cell(span(held), held),
             ]
@@ -205,7 +215,7 @@ def months(ts: Ints, ret: Floats) -> Table:
     for year in sorted({1970 + m // 12 for m in every}):
         parts = [ret[stamps == (year - 1970) * 12 + m] for m in range(12)] + [ret[stamps // 12 + 1970 == year]]
         means = [float(part.mean()) if part.size else None for part in parts]
-        cells.append([cell(f"{year} mean"), *(cell("") if x is None else signed(bps(x), x) for x in means)])
+        cells.append([cell(f"{year} mean"), *(cell("") if x is None else signed(fine(x), x) for x in means)])
         cells.append([cell("trades"), *(cell(f"{part.size:,}" if part.size else "") for part in parts)])
     return Table("Mean return by month of entry (UTC)", ("", *_MONTHS, "year"), cells, wide=True, note=note)
 
@@ -215,10 +225,10 @@ def _month(name: str, ret: Floats) -> list[Cell]:
     return [
         cell(name),
         cell(f"{ret.size:,}", ret.size),
-        signed(bps(mean), mean),
-        signed(bps(median), median),
+        signed(fine(mean), mean),
+        signed(fine(median), median),
         cell(share(wins), wins),
-        signed(bps(total, 0), total),
+        signed(fine(total), total),
     ]
 
 
@@ -234,7 +244,7 @@ def listed(done: Done) -> Table:
             cell(f"{done.exit_px[i]:.6g}", float(done.exit_px[i])),
             cell(span(float(done.exit_ts[i] - done.entry_ts[i])), int(done.exit_ts[i] - done.entry_ts[i])),
             cell(done.reason[i]),
-            signed(bps(float(done.ret[i])), float(done.ret[i])),
+            signed(fine(float(done.ret[i])), float(done.ret[i])),
             cell(bps(float(done.mae[i])), float(done.mae[i])),
             cell(bps(float(done.mfe[i])), float(done.mfe[i])),
         ]
