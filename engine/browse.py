@@ -16,7 +16,7 @@ from ..io.runs import NEWER, UNVERIFIED, Finding, RunEntry, find_run, list_runs,
 from ..io.searches import stopped, unfinished
 from ..io.slices import Slice, export, open_slice, slices
 from ..io.slices import verify as verify_slice
-from . import show
+from . import glance, show
 from .progress import progress
 from .values import show_instant
 
@@ -82,6 +82,8 @@ def show_run(root: Path, name: str, artifact: str | None, json: bool) -> int | N
         show.console().print(show.table(artifact, ["column", "type", "first rows"], _columns(table), left=3))
     else:
         _print_manifest(manifest, entry.path)
+        if not broken:
+            _print_glance(manifest, entry.path)
     for finding in broken:
         show.console().print(f"corrupt: {finding.path}: {finding.problem}", soft_wrap=True)
     return 4 if broken else None
@@ -136,13 +138,21 @@ def _print_manifest(manifest: Manifest, path: Path) -> None:
     for one in manifest.inputs:
         rows = f"{one.rows:,} rows" if one.rows is not None else ""
         out.print(f"input    {one.kind} {show.plain(one.source)}, {rows}, digest {one.digest[:12]}", soft_wrap=True)
-    out.print("counts   " + ", ".join(f"{name} {n:,}" for name, n in manifest.counts.items() if n), soft_wrap=True)
+    counts = ", ".join(f"{name}\xa0{n:,}" for name, n in manifest.counts.items() if n)
+    out.print(textwrap.fill(f"counts   {counts}", 80, subsequent_indent=" " * 9).replace("\xa0", " "))
     for name, value in manifest.config.items():
         if value is not None:
             out.print(f"         {name} = {json_format.dumps(value)}")
     cells = [[a.type, a.path, "-" if a.rows is None else f"{a.rows:,}", show.size(a.bytes)] for a in manifest.artifacts]
     out.print()
     out.print(show.table("Artifacts", ["type", "file", "rows", "size"], cells, left=2))
+
+
+def _print_glance(manifest: Manifest, path: Path) -> None:
+    out = show.console()
+    out.print()
+    for line in glance.lines(path, manifest):
+        out.print(line, soft_wrap=True)
 
 
 def check_candles(source: Path, options: CandleOptions, json: bool, limit: int) -> int | None:

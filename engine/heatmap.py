@@ -217,7 +217,7 @@ def _ruler(labels: Sequence[str], cell: int) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with three digits, or whole where it has more."""
+    """Return a number as a label of a scale has it: whole from 100 on, else three digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

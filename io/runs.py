@@ -114,7 +114,7 @@ def read_artifact(run: str | Path, name: str, check: bool = True) -> pa.Table:
 
     Raises MissingError where the run has no such artifact, IntegrityError where its bytes are not those published.
     """
-    with _table_file(Path(run), name, check) as parquet:
+    with opened_table(Path(run), name, check) as parquet:
         return parquet.read()
 
 
@@ -123,7 +123,7 @@ def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], chec
 
     Only the row groups that hold them are decoded, each once where the spans ascend.
     """
-    with _table_file(Path(run), name, check) as parquet:
+    with opened_table(Path(run), name, check) as parquet:
         sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups)]
         starts = list(itertools.accumulate(sizes, initial=0))
         found, held = [], {}
@@ -140,12 +140,23 @@ def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], chec
 
 def read_batches(run: str | Path, name: str, columns: Sequence[str], check: bool = False) -> Iterator[pa.RecordBatch]:
     """Yield some columns of a run's artifact, some rows at a time; raises as ``read_artifact``."""
-    with _table_file(Path(run), name, check) as parquet:
+    with opened_table(Path(run), name, check) as parquet:
         yield from parquet.iter_batches(columns=list(columns))
 
 
+def read_file(run: str | Path, name: str) -> bytes:
+    """Return the bytes of a run's artifact, a table or not, named by type or path; raises as ``read_artifact`` does."""
+    run = Path(run)
+    manifest = read_manifest(run)
+    artifact = manifest.artifact(name)
+    if artifact is None:
+        raise MissingError(f"run {manifest.run_id} has no artifact {name!r}")
+    with _opened(run, artifact, check=True) as file:
+        return file.read()
+
+
 @contextlib.contextmanager
-def _table_file(run: Path, name: str, check: bool) -> Iterator[pq.ParquetFile]:
+def opened_table(run: Path, name: str, check: bool = True) -> Iterator[pq.ParquetFile]:
     """Yield a run's artifact, named by type or path, open to be decoded; raises as ``read_artifact`` does."""
     manifest = read_manifest(run)
     artifact = manifest.artifact(name)
@@ -158,6 +169,8 @@ def _table_file(run: Path, name: str, check: bool) -> Iterator[pq.ParquetFile]:
     with _opened(run, artifact, check) as file:
         try:
             yield pq.ParquetFile(file, page_checksum_verification=True)
+        except HighwaterError:  # raised by whoever reads it; some are an OSError too
+            raise
         except (OSError, pa.ArrowException) as error:
             raise IntegrityError(f"{run / artifact.path} cannot be read: {error}") from error
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from ...io.errors import MissingError
 from ..session.calendar import hours
 from ..session.config import Config
-from ..session.run import instrument_of
+from ..session.given import instrument_of
 from .parts import Cell, cell
 from .read import Read, rows
 

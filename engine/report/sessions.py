@@ -1,14 +1,13 @@
 """What a run of opening ranges came to, of all symbols or of one: metrics in R, equity, factors, ranges, events."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from ..session.config import parse
-from ..session.metrics import attribution, buckets, concentration
+from ..session.metrics import buckets, concentration
 from ..show import plain
 from .charts import bins, by_time, histogram, points
 from .examples import EACH, Example, chart, gone
@@ -233,54 +232,46 @@ def _examples(of: Sessions) -> Section:
     )
 
 
-def _factors(of: Sessions) -> Section:
-    score = np.floor(np.asarray(of.columns["confluence_score"], np.float64) * 2) / 2
-    zones = {symbol: of.zone(symbol) for symbol in sorted(set(of.columns["symbol"]))}
-    local = [
-        datetime.fromtimestamp(ts / 1000, UTC).astimezone(zones[symbol])
-        for ts, symbol in zip(of.columns["entry_timestamp"].tolist(), of.columns["symbol"], strict=True)
-    ]
-    clock = np.array([f"{at.hour:02}:{at.minute // 30 * 30:02}" for at in local])
-    days = of.row()["sessions"]
-    held = concentration(of.columns, days)
+def _factors(of: Sessions) -> Section | None:
+    """Return where the R comes from, as the artifact ``attribution`` has it, and what hangs on few."""
+    if not of.run.has("attribution"):
+        return None
+    by: dict[str, list[dict[str, Any]]] = {}
+    for row in rows(of.run.table("attribution")):
+        if row["symbol"] == of.only:
+            by.setdefault(row["kind"], []).append(row)
     few = [
-        [
-            cell(name.replace("_", " ")),
-            cell(None if value is None else format(value, ".0%" if "share" in name else "+.2f"), value),
-        ]
-        for name, value in held.items()
+        [cell(name.replace("_", " ")), number(value, ".0%" if "share" in name else "+.2f")]
+        for name, value in concentration(of.columns, of.row()["sessions"]).items()
     ]
     heads = ("factor", "with", "win", "R each", "without", "win", "R each", "worth")
     lines = [
         [
-            cell(each["factor"]),
+            cell(row["bucket"]),
             *(
-                number(each[f"{word}_{name}"], form)
-                for word in ("present", "absent")
+                number(row[f"{word}{name}"], form)
+                for word in ("", "absent_")
                 for name, form in (("count", ","), ("win_rate", ".0%"), ("avg_r", "+.3f"))
             ),
-            signed(text(each["delta_avg_r"], "+.3f"), each["delta_avg_r"]),
+            signed(text(row["delta_avg_r"], "+.3f"), row["delta_avg_r"]),
         ]
-        for each in attribution(of.columns)
+        for row in by.get("factor", ())
     ]
     parts = [
         Table("What each factor was worth", heads, lines, wide=True),
-        _bucketed("By score", "score from", buckets(of.columns, score)),
-        _bucketed("By time of entry, local", "from", buckets(of.columns, clock)),
+        _bucketed("By score", "score from", by.get("score", ())),
+        _bucketed("By time of entry, local", "from", by.get("entry_time", ())),
+        _bucketed("By side", "side", by.get("direction", ())),
         Table("What hangs on few", ("", ""), few),
     ]
-    return Section(
-        "factors",
-        "Factors",
-        parts,
-        "Trades with a factor beside those without it; scores, hours, and how much hangs on a few days and trades.",
-    )
+    lead = "Trades with a factor beside those without it; scores, hours, and how much hangs on few days and trades."
+    return Section("factors", "Factors", parts, lead)
 
 
 def _bucketed(title: str, head: str, found: Sequence[Mapping[str, Any]]) -> Table:
     cells = [
         [
-            cell(each["bucket"] if isinstance(each["bucket"], str) else f"{each['bucket']:g}"),
+            cell(each["bucket"]),
             cell(f"{each['count']:,}", each["count"]),
             number(each["win_rate"], ".0%"),
             signed(in_r(each["avg_r"], 3), each["avg_r"]),

@@ -9,11 +9,11 @@ from highwater.engine.recipe import Clock
 from highwater.engine.report.page import page
 from highwater.engine.report.write import write_symbols
 from highwater.engine.session.config import parse
-from highwater.engine.session.run import Task, fetch, hours_of, run_sessions
+from highwater.engine.session.given import Feed, Task, fetch
+from highwater.engine.session.run import run_sessions
 from highwater.engine.settings import Store
 from highwater.io.errors import HighwaterError
 from highwater.io.runs import read_artifact
-from highwater.io.sources.series import Synthetic
 from report_runs import Taken
 
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'\x1b[31m"
@@ -22,9 +22,8 @@ FEW = {"scoring": {"enabled": False}, "trade": {"t1_r": 0.75}}
 
 def done(folder, settings=FEW, symbols=("SPY", "QQQ"), end=date(2024, 3, 1), **more):
     task = Task(symbols, date(2024, 1, 2), end, 60_000, parse(settings, "settings"), **more)
-    longest = hours_of(task, False)[symbols[0]]
     store, clock = Store(runs=folder, quiet=True), Clock()
-    given = fetch(task, Synthetic(longest.open, longest.close), store, None, clock)
+    given = fetch(task, Feed("synthetic"), store, None, clock)
     return run_sessions(task, given, store, ("backtest",), clock)
 
 
@@ -83,6 +82,8 @@ def test_ranges_and_events_are_counted(run):
     events = pa.TableGroupBy(run.tables["governance"], ["event", "direction"]).aggregate([([], "count_all")])
     told = {tuple(line[:2]): line[2] for line in taken.rows["What governance refused or did"][1:] if len(line) == 3}
 
+    scores = [row for row in run.tables["attribution"].to_pylist() if row["symbol"] is None and row["kind"] == "score"]
+    assert [[row["bucket"], f"{row['count']:,}"] for row in scores] == [line[:2] for line in taken.rows["By score"][1:]]
     assert f"{verdicts.count('ok'):,}" == dict(line[:2] for line in taken.rows["Sessions"][1:])["ok"]
     assert {(row["event"], row["direction"]): f"{row['count_all']:,}" for row in events.to_pylist()} == told
 

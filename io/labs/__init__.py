@@ -1,0 +1,1 @@
+"""HaasOnline's labs: asking its server, keeping its answers, and one made up that answers as it does."""

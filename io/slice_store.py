@@ -1,0 +1,85 @@
+"""Slices on an object store: sent once, fetched once a machine into a cache named by the digest of their candles."""
+
+import contextlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from .durable import disk_errors, make_folder, rename_new
+from .errors import HighwaterError, IntegrityError, MissingError
+from .objects import ObjectPath, download, listed, put_new, read
+from .slices import Slice, open_slice, verify
+
+_REMEDY = "free space, or name another cache with XDG_CACHE_HOME"
+
+
+def cache_folder() -> Path:
+    """Return where this user's copies of objects are kept (in the cache directory of the system, XDG_CACHE_HOME)."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("highwater")) / "objects"
+
+
+def send(one: Slice, store: ObjectPath) -> ObjectPath:
+    """Write a slice below ``store``, its manifest first, and return the place of its .arrow; again is no harm."""
+    place = store / one.path.name
+    put_new(ObjectPath(place.bucket, _manifest_key(place.key)), one.path.with_suffix(".json"))
+    put_new(place, one.path)
+    return place
+
+
+def fetch(place: ObjectPath, digest: str, folder: Path | None = None) -> Slice:
+    """Return the slice at ``place`` (its .arrow) whose content has this digest, mapped from the local cache.
+
+    It is downloaded once, checked value by value, and put there in one step; later calls, of any process, only map
+    it. ``folder`` stands in for the cache. Raises MissingError where there is no such slice, IntegrityError where its
+    candles have another digest.
+    """
+    kept = (cache_folder() / "slices" if folder is None else folder) / digest
+    if held := _held(kept, digest):
+        return held
+    with disk_errors(f"writing {kept}", _REMEDY):
+        make_folder(kept.parent)
+        draft = Path(tempfile.mkdtemp(prefix=f".{digest[:12]}.", suffix=".draft", dir=kept.parent))
+    try:
+        name = place.key.rpartition("/")[2]
+        for key in (_manifest_key(place.key), place.key):
+            download(ObjectPath(place.bucket, key), draft / key.rpartition("/")[2])
+        one = open_slice(draft / name)
+        if one.facts.content_sha256 != digest:
+            raise IntegrityError(f"{place} holds candles of digest {one.facts.content_sha256[:12]}, not {digest[:12]}")
+        verify(one)
+        with disk_errors(f"writing {kept}", _REMEDY), contextlib.suppress(FileExistsError):  # another was quicker
+            rename_new(draft, kept)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    held = _held(kept, digest)
+    if held is None:
+        raise IntegrityError(f"{kept} holds no sound slice; remove it, then repeat")
+    return held
+
+
+def find(store: ObjectPath, mark: str, folder: Path | None = None) -> Slice | None:
+    """Return the slice below ``store`` with this fingerprint, fetched as ``fetch`` does; None where there is none."""
+    names = [one.name for one in listed(store) if one.name.endswith(f"_{mark[:12]}.arrow")]
+    for name in names:
+        with contextlib.suppress(MissingError, ValueError, KeyError, TypeError):
+            told = json.loads(read(store / _manifest_key(name)))
+            if told["fingerprint"] == mark:
+                return fetch(store / name, told["content_sha256"], folder)
+    return None
+
+
+def _manifest_key(key: str) -> str:
+    return key.removesuffix(".arrow") + ".json"
+
+
+def _held(folder: Path, digest: str) -> Slice | None:
+    """Return the slice in a folder of the cache, None where there is none or it is not whole."""
+    for path in folder.glob("slice_*.arrow"):
+        with contextlib.suppress(HighwaterError, OSError):
+            one = open_slice(path)
+            if one.facts.content_sha256 == digest:
+                return one
+    return None
