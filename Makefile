@@ -37,7 +37,7 @@ test-web: .venv/web/installed ## report, API and dashboard in a real browser; ne
 	.venv/web/bin/python -m pytest tests/web
 
 screenshots: .venv/web/installed ## the pictures of the guides, anew; needs chromium
-	.venv/web/bin/python tests/web/screenshots.py
+	PYTHONPATH=tests:tests/web .venv/web/bin/python tests/web/screenshots.py
 
 test-sources: .venv/sources/installed ## real ClickHouse engines and an S3 server, started and stopped by the tests
 	@command -v clickhouse-server >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \

@@ -34,12 +34,10 @@ def verdict(run: Read) -> Section | None:
     found = run.document("guards")
     if not found or not found.get("verdict"):
         return None
-    failing = found["failing"] or []
-    why = (
-        f"{len(failing)} of {len(found['checks'])} checks fail: {', '.join(failing)}."
-        if failing
-        else "All checks are passed."
-    )
+    checks = {word: [each["name"] for each in found["checks"] if each["status"] == word] for word in ("FAIL", "WARN")}
+    lost, warned = (", ".join(names) for names in checks.values())
+    why = f"{len(checks['FAIL'])} of {len(found['checks'])} checks fail: {lost}." if lost else "No check fails"
+    why += "" if lost else f"; {warned} warns." if warned else "."
     asked = [
         [
             cell(k),

@@ -1,11 +1,8 @@
 """The pictures of the guides, made anew: small, from made-up data. ``make screenshots``."""
 
-import sys
 import tempfile
 from io import BytesIO
 from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import small_market
 from browser import chromium
@@ -45,7 +42,7 @@ def photograph(browser, path, target, first, last):
     clip = {"x": 0, "y": top["y"] - 12, "width": 1280, "height": bottom["y"] + bottom["height"] - top["y"] + 24}
     taken = Image.open(BytesIO(tab.screenshot(full_page=True, clip=clip)))
     tab.close()
-    taken = taken.crop((0, 0, taken.width, min(taken.height, 1700)))
+    taken = taken.crop((0, 0, taken.width, min(taken.height, 1440)))
     for quality in (80, 65, 50, 35):
         taken.save(target, "WEBP", quality=quality, method=6)
         if target.stat().st_size <= MOST:
