@@ -31,12 +31,13 @@ USERS = """<yandex>
   <profiles><default><max_memory_usage>2000000000</max_memory_usage></default>
     <reading><readonly>1</readonly></reading></profiles>
   <users>
-    <default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>all</quota></default>
-    <reader><password>se{brace}cret ü</password><networks><ip>127.0.0.1</ip></networks><profile>reading</profile><quota>all</quota></reader>
+    <default><password></password><profile>default</profile>{who}</default>
+    <reader><password>{password}</password><profile>reading</profile>{who}</reader>
   </users>
   <quotas><all></all></quotas>
 </yandex>"""
 PASSWORD = "se}cret ü"
+WHO = "<networks><ip>127.0.0.1</ip></networks><quota>all</quota>"
 
 
 class Engine(NamedTuple):
@@ -83,7 +84,7 @@ def write_config(folder, http, tcp, https):
         subprocess.run(words, cwd=folder, check=True, capture_output=True)
         secure = SECURE.format(https=https, folder=folder)
     (folder / "config.xml").write_text(CONFIG.format(folder=folder, http=http, tcp=tcp, secure=secure))
-    (folder / "users.xml").write_text(USERS.format(brace="}"))
+    (folder / "users.xml").write_text(USERS.format(who=WHO, password=PASSWORD))
 
 
 def start(folder):
