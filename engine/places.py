@@ -33,20 +33,21 @@ def candle_place(text: str) -> "Path | ObjectPath | Table":
 
 def local(value: Any) -> Any:
     """Return a local copy of files on a store; a path or a table as it is."""
-    if not _is_object(value):
+    if not is_object(value):
         return value
     from ..io.remote import fetched
 
     return fetched(value)
 
 
-def _is_object(value: Any) -> bool:
+def is_object(value: Any) -> bool:
+    """Return whether a value is a place on an object store; nothing is imported to find out."""
     return type(value).__name__ == "ObjectPath"
 
 
 def _runs(value: Any) -> Any:
     """Return the local copy of the runs on a store, brought up to date."""
-    if not _is_object(value):
+    if not is_object(value):
         return value
     from ..io.run_store import mirrored
 
@@ -55,7 +56,7 @@ def _runs(value: Any) -> Any:
 
 def _slices(value: Any) -> Any:
     """Return the folder for copies of the slices on a store, where those that are asked for come to lie."""
-    if not _is_object(value):
+    if not is_object(value):
         return value
     from ..io.remote import copy_of
 

@@ -25,6 +25,7 @@ from ..io.slice_store import find_in, share
 from ..io.slices import Slice, Spans, build, fingerprint
 from ..kernels import arrays
 from ..kernels.arrays import Alerts, Costs, Rules, Windows, column
+from .places import local
 from .progress import progress
 from .settings import Sources, Store, Trading
 from .stopping import check
@@ -216,13 +217,14 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
         "chain": sources.chain,
         **{name: getattr(sources.candle_options, name) for name in _SHAPING},
     }
-    if not isinstance(sources.candles, Path):
+    candles = local(sources.candles)
+    if not isinstance(candles, Path):
         from .table_slices import slice_of
 
         tokens = tuple(sorted(set(batch.table["mint"].to_pylist())))
         return slice_of(sources, tokens, lambda step: spans_of(batch.table, trading, step), store, options)
     spans = spans_of(batch.table, trading, sources.resample or sources.interval or 0)
-    files = tuple(candle_files(sources.candles))
+    files = tuple(candle_files(candles))
     size = sum(map(size_of, files))
     with progress("reading candles, bytes", size, store.quiet) as advance:
 
@@ -233,7 +235,7 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
             mark = fingerprint(tuple(describe(path).sha256 for path in files), spans, options)
             if store.cache and (held := find_in(store.slice_folder, mark)):
                 return held, True
-            read = read_candles(sources.candles, set(spans.tokens), sources.candle_options, on_progress)
+            read = read_candles(candles, set(spans.tokens), sources.candle_options, on_progress)
         advance(size * 4 // 5)
         return share(build(store.slice_folder, read, spans_of(batch.table, trading, read.interval_ms), mark)), False
 

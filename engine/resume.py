@@ -5,6 +5,7 @@ from pathlib import Path
 from ..io.errors import MissingError
 from ..io.searches import find_unfinished, hold
 from .kept import check_version
+from .places import candle_place
 from .recipe import prepare
 from .rerun import settings_of
 from .run import Outcome
@@ -29,7 +30,7 @@ def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "
         before = kept.about()
         check_version(before)
         config = before["config"]
-        sources, trading = settings_of(before["settings"], Path(before["alerts"]), Path(before["candles"]))
+        sources, trading = settings_of(before["settings"], Path(before["alerts"]), candle_place(before["candles"]))
         prepared = prepare(sources, trading, store)
         return run_sweep(
             prepared,

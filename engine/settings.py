@@ -12,12 +12,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
-from .places import Alerts, Candles, Runs, Slices
+from .places import Alerts, Candles, Runs, Slices, is_object
 from .values import Duration, Instant, Interval, Share, Size, Spelling, show_instant, spelling_of
 
 if TYPE_CHECKING:
     from ..io.candles import CandleOptions
-    from ..io.sources.clickhouse import Table
 
 Entry = Literal["next_open", "next_high", "bar_close", "alert_price"]
 Intrabar = Literal["pessimistic", "optimistic", "ohlc_path"]
@@ -122,14 +121,14 @@ class Sources:
 _TABLE = {f"ch_{name}": name for name in ("host", "port", "database", "table", "user", "secure")}
 
 
-def candles_of(sources: Sources) -> "Path | Table":
+def candles_of(sources: Sources) -> Any:
     """Return where candles come from: a path, or the table that a URL, flags and the environment come to.
 
     Raises UsageError where flags of ClickHouse stand beside a file, and where nothing names candles.
     """
     flags = {name: getattr(sources, flag) for flag, name in _TABLE.items()}
     given = [flag for flag, name in _TABLE.items() if flags[name] is not None]
-    if isinstance(sources.candles, Path):
+    if isinstance(sources.candles, Path) or is_object(sources.candles):
         if given:
             flag = "--" + given[0].replace("_", "-")
             raise UsageError(f"{flag} names a table of ClickHouse, but --candles is {sources.candles}; leave one out")
