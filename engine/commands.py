@@ -12,7 +12,8 @@ from .settings import Exports, Sources, Store, Trading, takes
 from .values import Duration, Interval
 
 
-def _multiples(texts: list[float] | None) -> tuple[float, ...]:
+def multiples_of(texts: list[float] | None) -> tuple[float, ...]:
+    """Return the multiples that a run measures beside the contract's: those given, or the usual two."""
     from .baseline import DEFAULT_MULTIPLES
 
     for value in texts or ():
@@ -45,7 +46,7 @@ def baseline(
     from .run import run_baseline
 
     exporting.check(exports.targets())
-    more = _multiples(multiples)
+    more = multiples_of(multiples)
     outcome = run_baseline(prepare(sources, trading, store), store, more, tuple(sys.argv[1:]))
     if store.json:
         show.as_json(outcome, ["callers"])
@@ -118,7 +119,7 @@ def strategy(
     chosen = _named(chosen, policy_id)
     targets = exports.targets(export_per_trade_parquet)
     exporting.check(targets)
-    more = _multiples(multiples)
+    more = multiples_of(multiples)
     outcome = run_strategy(prepare(sources, trading, store), store, chosen, more, tuple(sys.argv[1:]))
     if store.json:
         show.as_json(outcome, ["summary", "callers"])

@@ -4,14 +4,14 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
 
 from ..io.manifest import COMPLETED, Manifest
 from ..io.runs import opened_table, read_artifact
-from ..kernels.arrays import Floats
+from ..kernels.arrays import Floats, Ints
 from . import heatmap, show
 
 if TYPE_CHECKING:
@@ -48,15 +48,24 @@ def fall(sums: Floats) -> float:
     return float((sums - np.maximum.accumulate(np.maximum(sums, 0.0))).min(initial=0.0))
 
 
-def equity(run: Path, manifest: Manifest) -> tuple[Floats, str] | None:
-    """Return the running sum of a run's returns and its unit (bps, R); None where it traded nothing.
+class Equity(NamedTuple):
+    """The running sum of returns, each at a time ``ts`` (ms UTC), and its unit: bps or R."""
+
+    ts: Ints
+    sums: Floats
+    unit: str
+
+
+def equity(run: Path, manifest: Manifest) -> Equity | None:
+    """Return the running sum of a run's returns; None where it traded nothing.
 
     Trades are those of the first policy, in the order of their entries; those of sessions in that of their exits.
     """
     if manifest.artifact("equity") is not None:
         table = read_artifact(run, "equity", check=False)
-        sums = table.filter(pc.equal(table["scope"], "combined"))["cumulative_r"].to_numpy()
-        return (sums, "R") if sums.size else None
+        table = table.filter(pc.equal(table["scope"], "combined"))
+        found = Equity(table["exit_timestamp"].to_numpy(), table["cumulative_r"].to_numpy(), "R")
+        return found if table.num_rows else None
     if manifest.artifact("trades") is None:
         return None
     table = read_artifact(run, "trades", check=False).select(["policy_id", "entry_ts_ms", "realized_return_bps"])
@@ -64,25 +73,27 @@ def equity(run: Path, manifest: Manifest) -> tuple[Floats, str] | None:
     if not table.num_rows:
         return None
     first = pc.equal(table["policy_id"], table["policy_id"][0])
-    returns = table.filter(pc.fill_null(first, True)).sort_by("entry_ts_ms")["realized_return_bps"]
-    return np.cumsum(returns.to_numpy()), "bps"
+    table = table.filter(pc.fill_null(first, True)).sort_by("entry_ts_ms")
+    return Equity(table["entry_ts_ms"].to_numpy(), np.cumsum(table["realized_return_bps"].to_numpy()), "bps")
 
 
-def lines(run: Path, manifest: Manifest) -> Iterator["str | Text"]:
-    """Yield what a completed run came to: its key numbers, its equity, and the map of its settings."""
+def lines(run: Path, manifest: Manifest, drawn: bool = True) -> Iterator["str | Text"]:
+    """Yield what a completed run came to: its key numbers and, ``drawn``, its equity and the map of its settings."""
     if manifest.status != COMPLETED:
         return
     yield from _numbers(run, manifest)
+    if not drawn:
+        return
     found = equity(run, manifest)
     if found is not None:
-        sums, unit = found
+        _, sums, unit = found
         ended, fell = (f"{x / 100:+,.1f}%" if unit == "bps" else f"{x:+,.2f}R" for x in (sums[-1], fall(sums)))
         each = ", the same stake on each trade" if unit == "bps" else ""
         yield f"equity   {spark(sums, levels=levels_of(sys.stdout.encoding))}"
         yield f"         {ended} in all{each}; deepest fall {fell}"
-    if (drawn := small_map(run, manifest)) is not None:
+    if (heat := small_map(run, manifest)) is not None:
         yield ""
-        yield drawn
+        yield heat
 
 
 def _numbers(run: Path, manifest: Manifest) -> Iterator[str]:

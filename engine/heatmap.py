@@ -40,7 +40,7 @@ def svg(values: Floats, x_edges: Floats, y_edges: Floats, x_name: str, y_name: s
     Row 0 is at the bottom. Empty cells are hatched and the highest one is outlined.
     """
     rows, columns = values.shape
-    across, scale = (WIDTH - LEFT - RIGHT) / columns, _scale(values)
+    across, scale = (WIDTH - LEFT - RIGHT) / columns, scale_of(values)
     up = min(max(across, 240 / rows), 420 / rows)
     wide, high = across * columns, up * rows
     height = round(TOP + high + BOTTOM)
@@ -77,7 +77,7 @@ def terminal(
     """
     from rich.text import Text
 
-    scale, labels = _scale(values), _labels(y_name, y_edges)
+    scale, labels = scale_of(values), edge_labels(y_name, y_edges)
     margin = max(map(len, labels))
     out = Text(f"{_plain(title)}, {_plain(unit)}\n", no_wrap=True)
     out.append(f"{' ' * margin}   {_plain(y_name)}\n", "dim")
@@ -91,14 +91,14 @@ def terminal(
             shade = scale.shade(value)
             out.append(f"{shade:+d}" if shade else " 0", f"{_ink(shade)} on {_hex(shade)}")
         out.append("\n")
-    out.append(f"{'':>{margin}}   {_ruler(_labels(x_name, x_edges), 2)}  {_plain(x_name)}\n", "dim")
-    end = f"{_number(scale.limit)} {_plain(unit)}{' or more' if scale.clipped else ''}"
+    out.append(f"{'':>{margin}}   {_ruler(edge_labels(x_name, x_edges), 2)}  {_plain(x_name)}\n", "dim")
+    end = f"{number(scale.limit)} {_plain(unit)}{' or more' if scale.clipped else ''}"
     best, share = _words(values, x_edges, y_edges, x_name, y_name, unit)
     out.append(f"+{STEPS} is {end}, -{STEPS} the same lost\n{_plain(best)}\n{share}")
     return out
 
 
-def _scale(values: Floats) -> Scale:
+def scale_of(values: Floats) -> Scale:
     """Return a round limit that all but the wildest hundredth of the cells keep."""
     sizes = np.abs(values[np.isfinite(values)])
     if not sizes.size or not sizes.max():
@@ -148,7 +148,7 @@ def _cells(values: Floats, scale: Scale, across: float, up: float) -> list[str]:
 
 
 def _x_axis(edges: Floats, name: str, across: float, high: float) -> list[str]:
-    labels, every = _labels(name, edges), max(1, -(-(len(edges) - 1) // 8))
+    labels, every = edge_labels(name, edges), max(1, -(-(len(edges) - 1) // 8))
     found = [f'<g text-anchor="middle" fill="{_INK}">']
     for k in range(0, len(labels), every):
         found.append(f'<path d="M{k * across:.5g} {high:g}v5" stroke="{_FAINT}"/>')
@@ -158,7 +158,7 @@ def _x_axis(edges: Floats, name: str, across: float, high: float) -> list[str]:
 
 
 def _y_axis(edges: Floats, name: str, up: float, high: float) -> list[str]:
-    labels, every = _labels(name, edges), max(1, -(-(len(edges) - 1) // 8))
+    labels, every = edge_labels(name, edges), max(1, -(-(len(edges) - 1) // 8))
     found = [f'<g text-anchor="end" fill="{_INK}">']
     for k in range(0, len(labels), every):
         found.append(f'<path d="M0 {high - k * up:.5g}h-5" stroke="{_FAINT}"/>')
@@ -176,7 +176,7 @@ def _legend(scale: Scale, unit: str, high: float, empty: bool) -> list[str]:
         found.append(f'<rect y="{18 + k * step:.5g}" width="16" height="{step + 0.3:.4g}" fill="{_hex(shade)}"/>')
         if shade % (STEPS // 2) == 0:
             beyond = ("≥ " if shade > 0 else "≤ ") if scale.clipped and abs(shade) == STEPS else ""
-            label = beyond + _number(scale.limit * shade / STEPS)
+            label = beyond + number(scale.limit * shade / STEPS)
             found.append(f'<text x="23" y="{18 + (k + 0.5) * step + 4:.5g}">{label}</text>')
     found.append(f'<rect y="18" width="16" height="{tall:.5g}" fill="none" stroke="{_FAINT}"/>')
     if empty:
@@ -192,13 +192,13 @@ def _words(values: Floats, x_edges: Floats, y_edges: Floats, x_name: str, y_name
     if not np.isfinite(values).any():
         return "Every cell is empty.", ""
     y, x = divmod(int(np.nanargmax(values)), values.shape[1])
-    xs, ys = _labels(x_name, x_edges), _labels(y_name, y_edges)
+    xs, ys = edge_labels(x_name, x_edges), edge_labels(y_name, y_edges)
     place = f"{x_name} {xs[x]} to {xs[x + 1]}, {y_name} {ys[y]} to {ys[y + 1]}"
     share = 100 * np.mean(values[np.isfinite(values)] > 0)
-    return f"Highest: {_number(float(values[y, x]))} {unit} at {place}.", f"{share:.0f} % of the cells are above zero."
+    return f"Highest: {number(float(values[y, x]))} {unit} at {place}.", f"{share:.0f} % of the cells are above zero."
 
 
-def _labels(name: str, edges: Floats) -> list[str]:
+def edge_labels(name: str, edges: Floats) -> list[str]:
     """Return the edges as durations where the name says ms, else with as few digits as tell them apart."""
     if name.endswith("_ms"):
         whole = 60_000 if edges[-1] >= 3_600_000 else 1_000
@@ -216,7 +216,8 @@ def _ruler(labels: Sequence[str], cell: int) -> str:
     return line
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a number as a label of a scale has it: whole from 100 on, else three digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

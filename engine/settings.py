@@ -25,7 +25,80 @@ MEMORY = 512 << 20  # bytes for the blocks of a search, unless told otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class Rows:
+    """How rows become candles.
+
+    Args:
+        ts_label: Whether a candle's time is that of its open or its close.
+        time_unit: Unit of integer candle times (default: found by magnitude).
+        on_bad_bar: What to do with a candle that cannot be: make it a hole, or stop.
+        on_unsorted: What to do with a series whose times go backwards.
+        on_dup_conflict: What to do with two different candles of one time.
+        allow_float32: Accept prices stored in single precision.
+        max_decoded: Refuse candle files that decode to more than this.
+    """
+
+    ts_label: Literal["open", "close"] = "open"
+    time_unit: Unit | None = None
+    on_bad_bar: Literal["drop", "error"] = "drop"
+    on_unsorted: Literal["reject", "sort"] = "reject"
+    on_dup_conflict: Literal["reject", "first", "last"] = "reject"
+    allow_float32: bool = False
+    max_decoded: Size = 8 << 30
+
+    @property
+    def candle_options(self) -> "CandleOptions":
+        """How the candles are to be read."""
+        from ..io.candles import CandleOptions
+
+        return CandleOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Rows)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Rows):
+    """How long candles are.
+
+    Args:
+        interval: Length of a candle; checked against the data (default: found there).
+        resample: Make coarser candles of this length from the data first.
+    """
+
+    interval: Interval | None = None
+    resample: Interval | None = None
+
+    @property
+    def candle_options(self) -> "CandleOptions":
+        """How the candles are to be read."""
+        return dataclasses.replace(super().candle_options, interval_ms=self.interval, resample_ms=self.resample)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickHouse:
+    """Candles out of ClickHouse.
+
+    Args:
+        ch_host: Host of ClickHouse, for candles (default: CLICKHOUSE_HOST, else localhost).
+        ch_port: Its port for HTTP (default: CLICKHOUSE_PORT, else 8123, secure 8443).
+        ch_database: Database (default: CLICKHOUSE_DATABASE, else default).
+        ch_table: Table (default: CLICKHOUSE_TABLE, else ohlcv_candles).
+        ch_user: User (default: CLICKHOUSE_USER, else default); the password is read from CLICKHOUSE_PASSWORD.
+        ch_secure: Ask over TLS (default: CLICKHOUSE_SECURE).
+        ch_batch: Tokens asked for at once, at most.
+        ch_parallel: How many such questions at once.
+    """
+
+    ch_host: str | None = None
+    ch_port: int | None = None
+    ch_database: str | None = None
+    ch_table: str | None = None
+    ch_user: str | None = None
+    ch_secure: bool | None = None
+    ch_batch: int = 1000
+    ch_parallel: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources(Reading, ClickHouse):
     """What is read.
 
     Args:
@@ -40,24 +113,7 @@ class Sources:
         alerts_table: The table of a DuckDB file.
         alerts_query: A SELECT on a DuckDB file instead of a table.
         alert_unit: Unit of integer alert times (default: ms).
-        interval: Length of a candle; checked against the data (default: found there).
-        resample: Make coarser candles of this length from the data first.
-        ts_label: Whether a candle's time is that of its open or its close.
-        time_unit: Unit of integer candle times (default: found by magnitude).
-        on_bad_bar: What to do with a candle that cannot be: make it a hole, or stop.
-        on_unsorted: What to do with a series whose times go backwards.
-        on_dup_conflict: What to do with two different candles of one time.
-        allow_float32: Accept prices stored in single precision.
         coverage_end: Time up to which the feed was complete (default: each series' last candle).
-        max_decoded: Refuse candle files that decode to more than this.
-        ch_host: Host of ClickHouse, for candles (default: CLICKHOUSE_HOST, else localhost).
-        ch_port: Its port for HTTP (default: CLICKHOUSE_PORT, else 8123, secure 8443).
-        ch_database: Database (default: CLICKHOUSE_DATABASE, else default).
-        ch_table: Table (default: CLICKHOUSE_TABLE, else ohlcv_candles).
-        ch_user: User (default: CLICKHOUSE_USER, else default); the password is read from CLICKHOUSE_PASSWORD.
-        ch_secure: Ask over TLS (default: CLICKHOUSE_SECURE).
-        ch_batch: Tokens asked for at once, at most.
-        ch_parallel: How many such questions at once.
     """
 
     alerts: Alerts
@@ -71,24 +127,7 @@ class Sources:
     alerts_table: str | None = None
     alerts_query: str | None = None
     alert_unit: Unit | None = None
-    interval: Interval | None = None
-    resample: Interval | None = None
-    ts_label: Literal["open", "close"] = "open"
-    time_unit: Unit | None = None
-    on_bad_bar: Literal["drop", "error"] = "drop"
-    on_unsorted: Literal["reject", "sort"] = "reject"
-    on_dup_conflict: Literal["reject", "first", "last"] = "reject"
-    allow_float32: bool = False
     coverage_end: Instant | None = None
-    max_decoded: Size = 8 << 30
-    ch_host: str | None = None
-    ch_port: int | None = None
-    ch_database: str | None = None
-    ch_table: str | None = None
-    ch_user: str | None = None
-    ch_secure: bool | None = None
-    ch_batch: int = 1000
-    ch_parallel: int = 4
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "candles", candles_of(self))
@@ -102,20 +141,7 @@ class Sources:
     @property
     def candle_options(self) -> "CandleOptions":
         """How the candles are to be read."""
-        from ..io.candles import CandleOptions
-
-        return CandleOptions(
-            interval_ms=self.interval,
-            ts_label=self.ts_label,
-            time_unit=self.time_unit,
-            allow_float32=self.allow_float32,
-            on_bad_bar=self.on_bad_bar,
-            on_unsorted=self.on_unsorted,
-            on_dup_conflict=self.on_dup_conflict,
-            resample_ms=self.resample,
-            coverage_end_ms=self.coverage_end,
-            max_decoded=self.max_decoded,
-        )
+        return dataclasses.replace(super().candle_options, coverage_end_ms=self.coverage_end)
 
 
 _TABLE = {f"ch_{name}": name for name in ("host", "port", "database", "table", "user", "secure")}
@@ -272,13 +298,15 @@ def takes(
         notes = []
         for record in records.values():
             hints = typing.get_type_hints(record, include_extras=True)
-            notes.append((inspect.getdoc(record) or "").partition("Args:\n")[2])
-            for field in dataclasses.fields(record):
-                needed = field.default is dataclasses.MISSING or spelling_of(hints[field.name]).instead
-                default = inspect.Parameter.empty if needed else field.default
-                flags[field.name] = inspect.Parameter(
-                    field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name]
-                )
+            known = {field.name: field for field in dataclasses.fields(record)}
+            for each in (each for each in record.__mro__ if dataclasses.is_dataclass(each)):  # its own flags first
+                notes.append(inspect.cleandoc(each.__doc__ or "").partition("Args:\n")[2])
+                for name in inspect.get_annotations(each):
+                    missing = known[name].default is dataclasses.MISSING or spelling_of(hints[name]).instead
+                    default = inspect.Parameter.empty if missing else known[name].default
+                    flags[name] = inspect.Parameter(
+                        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name]
+                    )
 
         @functools.wraps(function)
         def command(*words: Any, **given: Any) -> int | None:

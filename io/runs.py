@@ -138,8 +138,19 @@ def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], chec
     return found
 
 
+def read_file(run: str | Path, name: str) -> bytes:
+    """Return the bytes of a run's artifact, a table or not, named by type or path; raises as ``read_artifact`` does."""
+    run = Path(run)
+    manifest = read_manifest(run)
+    artifact = manifest.artifact(name)
+    if artifact is None:
+        raise MissingError(f"run {manifest.run_id} has no artifact {name!r}")
+    with _opened(run, artifact, check=True) as file:
+        return file.read()
+
+
 @contextlib.contextmanager
-def opened_table(run: Path, name: str, check: bool) -> Iterator[pq.ParquetFile]:
+def opened_table(run: Path, name: str, check: bool = True) -> Iterator[pq.ParquetFile]:
     """Yield a run's artifact, named by type or path, open to be decoded; raises as ``read_artifact`` does."""
     manifest = read_manifest(run)
     artifact = manifest.artifact(name)
@@ -152,6 +163,8 @@ def opened_table(run: Path, name: str, check: bool) -> Iterator[pq.ParquetFile]:
     with _opened(run, artifact, check) as file:
         try:
             yield pq.ParquetFile(file, page_checksum_verification=True)
+        except HighwaterError:  # raised by whoever reads it; some are an OSError too
+            raise
         except (OSError, pa.ArrowException) as error:
             raise IntegrityError(f"{run / artifact.path} cannot be read: {error}") from error
 

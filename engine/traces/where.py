@@ -24,12 +24,12 @@ class Clause:
     value: Any
 
 
-def clause(text: str, kinds: Mapping[str, str], place: str = "--where") -> Clause:
+def clause(text: str, kinds: Mapping[str, str], place: str = "--where", of: str = "strategy") -> Clause:
     """Return the condition that ``text`` says of a column in ``kinds`` (name -> DuckDB type).
 
-    Raises UsageError naming ``place``: it must be NAME SIGN VALUE with one of = != < <= > >=; the value a number
-    where the column holds numbers, true or false where it holds truths, else a text, in quotes or not; or null. A
-    digest may be cut short.
+    Raises UsageError naming ``place``, and ``of`` what the columns are: it must be NAME SIGN VALUE with one of
+    = != < <= > >=; the value a number where the column holds numbers, true or false where it holds truths, else a
+    text, in quotes or not; or null. A digest may be cut short.
     """
     found = _CLAUSE.fullmatch(text)
     if found is None:
@@ -39,7 +39,7 @@ def clause(text: str, kinds: Mapping[str, str], place: str = "--where") -> Claus
     name, sign, value = found.groups()
     name, sign = name.lower(), "=" if sign == "==" else sign
     if name not in kinds:
-        raise UsageError(f"{place} '{text:.60}': no strategy has '{name}'{_near(name, kinds)}")
+        raise UsageError(f"{place} '{text:.60}': no {of} has '{name}'{_near(name, kinds)}")
     if value.lower() == "null":
         if sign not in ("=", "!="):
             raise UsageError(f"{place} '{text:.60}': null is compared with = or != only")

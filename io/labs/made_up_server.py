@@ -31,7 +31,7 @@ class MadeUp:
     ``(429, seconds)``, ``slow``, ``cut`` (half of the JSON), ``short`` (less than the length it names), ``garbage``,
     ``refused`` (success is false), ``expired``, and of result pages ``duplicate`` (with an entry of the page before)
     and ``loop`` (its cursor leads back); None is no fault. ``done``: by lab how many backtests are done, all where it
-    says nothing; ``step`` more each time somebody asks how far it is. ``session_calls``: a session ends after as many.
+    says nothing; ``step`` more each time its details are asked for. ``session_calls``: a session ends after as many.
     """
 
     labs: list[MadeUpLab] = field(default_factory=lambda: [MadeUpLab()])
@@ -77,6 +77,7 @@ def serving(state: MadeUp, port: int = 0) -> Iterator[MadeUp]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm, wbufsize = True, 1 << 16  # or each answer waits 40 ms for an acknowledgement
 
         def do_GET(self) -> None:
             _answer(self, state)
@@ -216,11 +217,12 @@ def _detail(make: Callable[[MadeUpLab, int], Any], fields: dict[str, str], state
     return found | {"NewField": None} if state.unknown_fields and isinstance(found, dict) else found
 
 
-def _progress(fields: dict[str, str], state: MadeUp, _: Fault) -> Any:
+def _details(fields: dict[str, str], state: MadeUp, _: Fault) -> Any:
     lab = state.lab(fields)
+    found = made_up.details(lab, state.finished(lab), state.status(lab))
     if lab.lab in state.done:
         state.done[lab.lab] = min(lab.backtests, state.done[lab.lab] + state.step)
-    return made_up.record(lab, state.finished(lab), state.status(lab))
+    return found
 
 
 def _depth(fields: dict[str, str], state: MadeUp, _: Fault) -> Any:
@@ -247,10 +249,7 @@ _CHANNELS: dict[tuple[str, str], Callable[[dict[str, str], MadeUp, Fault], Any]]
     ("Labs", "GET_LABS"): lambda _, state, __: [
         made_up.record(lab, state.finished(lab), state.status(lab)) for lab in state.labs
     ],
-    ("Labs", "GET_LAB_DETAILS"): lambda fields, state, _: made_up.details(
-        lab := state.lab(fields), state.finished(lab), state.status(lab)
-    ),
-    ("Labs", "GET_LAB_EXECUTION_UPDATE"): _progress,
+    ("Labs", "GET_LAB_DETAILS"): _details,
     ("Labs", "GET_BACKTEST_RESULT_PAGE"): _page,
     ("Labs", "GET_BACKTEST_RUNTIME"): partial(_detail, made_up.runtime),
     ("Labs", "GET_BACKTEST_CHART"): partial(_detail, _lab_chart),

@@ -14,12 +14,12 @@ _DECODER = json.JSONDecoder()
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it came: ``text``, and whether the server calls it a success, with its ``error`` where it doesn't.
+    """An answer as it came, and whether the server calls it a success, with its ``error`` where it does not.
 
     ``data`` is what the envelope holds; where there is no envelope, the answer itself.
     """
 
-    text: str
+    body: bytes
     success: bool
     error: str
     data: Any
@@ -30,19 +30,18 @@ class Item:
     """One entry of a list: its value, and its JSON exactly as the server wrote it."""
 
     value: Any
-    text: str
+    body: bytes
 
 
 def answer_of(body: bytes) -> Answer:
     """Return what a body of JSON says. Raises ValueError where it is none, or is cut short."""
-    text = body.decode("utf-8-sig")
     try:
-        value = json.loads(text)
+        value = json.loads(body.decode("utf-8-sig"))
     except RecursionError:
         raise ValueError("JSON that nests too deep") from None
     if isinstance(value, dict) and "Success" in value:
-        return Answer(text, value["Success"] is True, str(value.get("Error") or ""), value.get("Data"))
-    return Answer(text, True, "", value)
+        return Answer(body, value["Success"] is True, str(value.get("Error") or ""), value.get("Data"))
+    return Answer(body, True, "", value)
 
 
 def unwrapped(body: bytes) -> Any:
@@ -53,11 +52,21 @@ def unwrapped(body: bytes) -> Any:
     return answer.data
 
 
-def items_of(text: str, *keys: str) -> list[Item]:
-    """Return the entries of the list that ``keys`` lead to in a JSON text, each as it is written there.
+def text_of(body: bytes) -> str:
+    """Return what a kept answer holds, without its envelope, as JSON exactly as the server wrote it."""
+    text = body.decode("utf-8-sig")
+    at = _skip(text, 0)
+    found = {name: (start, end) for name, start, end in _members(text, at)} if text[at] == "{" else {}
+    start, end = found["Data"] if {"Success", "Data"} <= found.keys() else (at, len(text))
+    return text[start:end].strip()
+
+
+def items_of(body: bytes, *keys: str) -> list[Item]:
+    """Return the entries of the list that ``keys`` lead to in JSON, each as it is written there.
 
     Raises ValueError where there is no such list.
     """
+    text = body.decode("utf-8-sig")
     at = _skip(text, 0)
     for key in keys:
         at = next((start for name, start, _ in _members(text, at) if name == key), -1)
@@ -65,7 +74,7 @@ def items_of(text: str, *keys: str) -> list[Item]:
             raise ValueError(f"no '{key}'")
     if text[at] != "[":
         raise ValueError(f"'{'.'.join(keys)}' is no list")
-    return [Item(value, text[start:end]) for value, start, end in _entries(text, at)]
+    return [Item(value, text[start:end].encode()) for value, start, end in _entries(text, at)]
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str, int, int]]:

@@ -64,10 +64,10 @@ def test_equity_is_of_the_first_policy_in_the_order_of_entries(searched):
     rows = read_artifact(searched.path, "trades").to_pylist()
     own = [r for r in rows if r["policy_id"] == first and r["realized_return_bps"] is not None]
     own.sort(key=lambda r: r["entry_ts_ms"])
-    sums, unit = equity(searched.path, read_manifest(searched.path))
+    ts, sums, unit = equity(searched.path, read_manifest(searched.path))
 
     assert len(rows) > 2 * len(own) > 0
-    assert "bps" == unit
+    assert ("bps", [r["entry_ts_ms"] for r in own]) == (unit, ts.tolist())
     assert np.cumsum([r["realized_return_bps"] for r in own]).tolist() == sums.tolist()
     assert read_artifact(searched.path, "frontier")["max_drawdown_bps"][0].as_py() == pytest.approx(fall(sums))
 

@@ -1,0 +1,129 @@
+"""The catalog of a directory of runs, held open and brought up to date by itself."""
+
+import atexit
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...io.catalog import sync
+from ...io.catalog_store import FOLDER, POINTER, connected
+from ...io.errors import BusyError, HighwaterError, MissingError
+from .limits import MEMORY, TIME_S, limited
+
+WAIT_S = 0.5  # for a sync that has begun; after that the generation before is asked
+STALE_S = 60.0  # a run that was changed where it lies is noticed after this time
+_MONTH = re.compile(r"\d{4}-\d\d")
+_Months = tuple[tuple[str, int], ...]
+
+
+@dataclass
+class _Held:
+    """The catalog of a directory: its connection, the generation it is of, and the sync in progress."""
+
+    root: Path
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    database: Any = None
+    generation: bytes = b""
+    months: _Months | None = None
+    synced: float = -STALE_S
+    job: "Future[Any] | None" = None
+
+
+_ALL: dict[Path, _Held] = {}
+_LOCK = threading.Lock()
+_MOST = 8  # directories held open
+_POOL = ThreadPoolExecutor(1, "catalog")
+atexit.register(_ALL.clear)  # a connection that outlives the interpreter is told of on stderr
+
+
+@contextlib.contextmanager
+def asking(root: str | Path) -> Iterator[Any]:
+    """Yield a cursor on the catalog of the runs below ``root``, attached as ``catalog``; raises as ``limited`` does.
+
+    New runs are found by the times of the directories they lie in, and the catalog is synced. Where that takes long
+    the generation before is asked. Raises MissingError where there are no runs, and no catalog of them.
+    """
+    with limited(_database(Path(root))) as cursor:
+        yield cursor
+
+
+def mark_stale(root: str | Path) -> None:
+    """Have the next question sync first: a run was found not to be what the catalog says."""
+    _held(Path(root)).synced = -STALE_S
+
+
+def _held(root: Path) -> _Held:
+    root = root.absolute()
+    with _LOCK:
+        held = _ALL.pop(root, None) or _Held(root)
+        _ALL[root] = held  # the last that was asked for stands last
+        while len(_ALL) > _MOST:
+            _ALL.pop(next(iter(_ALL)))
+    return held
+
+
+def _database(root: Path) -> Any:
+    """Return the connection to the newest generation, after a sync where anything is new."""
+    held = _held(root)
+    job = _begin(held)
+    if job is not None:
+        first = not (held.root / FOLDER / POINTER).exists()
+        try:
+            job.result(TIME_S if first else WAIT_S)
+        except TimeoutError:
+            if first:
+                raise BusyError(f"the catalog of {held.root} is being made; ask again") from None
+        except HighwaterError:
+            if first:
+                raise
+    with held.lock:
+        pointer = _pointer(held.root)
+        if held.database is None or pointer != held.generation:
+            _attach(held, pointer)
+        return held.database
+
+
+def _begin(held: _Held) -> "Future[Any] | None":
+    """Return the sync in progress, begun here where anything changed; None where all is up to date."""
+    with held.lock:
+        if held.job is not None and not held.job.done():
+            return held.job
+        months, now = _months(held.root), time.monotonic()
+        if months == held.months and now - held.synced < STALE_S:
+            return None
+        held.months, held.synced = months, now
+        held.job = _POOL.submit(sync, held.root)
+        return held.job
+
+
+def _months(root: Path) -> _Months:
+    """Return the months below ``root`` with the time at which a run last came or went."""
+    try:
+        found = [each for each in root.iterdir() if _MONTH.fullmatch(each.name)]
+        return tuple(sorted((each.name, each.stat().st_mtime_ns) for each in found))
+    except FileNotFoundError:
+        raise MissingError(f"{root} is not a directory of runs, or a month of it is gone") from None
+
+
+def _pointer(root: Path) -> bytes:
+    try:
+        return (root / FOLDER / POINTER).read_bytes()
+    except FileNotFoundError:
+        raise MissingError(f"there is no catalog in {root}; highwater catalog sync makes it") from None
+
+
+def _attach(held: _Held, pointer: bytes) -> None:
+    """Open the newest generation; cursors on the one before read on."""
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(connected(held.root, memory_limit=f"{MEMORY}B", temp_directory=""))
+        database.execute("SET enable_external_access = false")
+        database.execute("SET lock_configuration = true")
+        held.stack.close()
+        held.stack, held.database, held.generation = stack.pop_all(), database, pointer

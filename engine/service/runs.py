@@ -1,0 +1,203 @@
+"""Runs as a door meets them: listed by page, looked up by id, checked."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from ...io.config import nearest
+from ...io.durable import disk_errors
+from ...io.errors import HighwaterError, IntegrityError, MissingError, UsageError
+from ...io.manifest import COMPLETED, MARKERS, Manifest, new_run_id
+from ...io.runs import Finding, read_manifest, verify
+from .catalog import asking, mark_stale
+
+SORTS = ("created_at", "completed_at", "run_id", "run_type", "status", "calls", "trials", "total_trades", "total_ms")
+MOST = 1000  # rows of a page
+_ID = re.compile("[0-9a-hjkmnp-tv-z]{26}")
+_GUIDE = re.compile(r"backtest_(\d{8}_\d{6})(?:_([1-9]\d{0,3}))?")  # as run-backtest names the files of a run
+_LISTED = """
+WITH found AS (
+  SELECT r.* EXCLUDE (config, counts), config ->> '$.source' AS source, config -> '$.symbols' AS symbols,
+    (SELECT sum(rows)::BIGINT FROM catalog.artifacts a
+     WHERE a.run_id = r.run_id AND artifact_type IN ('trades', 'session_trades')) AS total_trades
+  FROM catalog.runs r
+  WHERE ($run_type IS NULL OR run_type = $run_type) AND ($status IS NULL OR status = $status)
+    AND ($from_ms IS NULL OR epoch_ms(created_at) >= $from_ms) AND ($to_ms IS NULL OR epoch_ms(created_at) < $to_ms)
+    AND ($config_digest IS NULL OR starts_with(config_digest, $config_digest))
+    AND ($data_digest IS NULL OR starts_with(data_digest, $data_digest))
+    AND ($artifact IS NULL OR run_id IN (SELECT run_id FROM catalog.artifacts WHERE artifact_type = $artifact))
+), placed AS (SELECT *, row_number() OVER (ORDER BY {sort} {way} NULLS LAST, path DESC) AS place FROM found)
+"""
+_PAGE = """
+SELECT * EXCLUDE (place) FROM placed
+WHERE place > $skip + coalesce((SELECT max(place) FROM placed WHERE run_id = $after), 0) ORDER BY place LIMIT $most
+"""
+_PATHS = "SELECT path, status, reason FROM catalog.runs WHERE run_id = $run ORDER BY status LIMIT 1"
+_LATEST = "SELECT run_id FROM catalog.runs WHERE status = 'completed' ORDER BY created_at DESC, run_id DESC LIMIT 1"
+_COUNTS = "SELECT {0}, count(*) FROM catalog.runs WHERE {0} IS NOT NULL GROUP BY 1 ORDER BY 1"
+_IN_ORDER = """
+SELECT run_id FROM catalog.runs WHERE run_type = 'session' AND run_id >= $first AND run_id < $last ORDER BY run_id
+LIMIT 1 OFFSET $nth
+"""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which runs are listed; None: any. Times are ms UTC of ``created_at``; digests may be cut short."""
+
+    run_type: str | None = None
+    status: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+    artifact: str | None = None
+    config_digest: str | None = None
+    data_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """A page of runs: the columns of the catalog without ``config`` and ``counts``, then ``source``, ``symbols`` (JSON)
+    and ``total_trades``; how many runs fit in all; and the run after which the next page begins, None after the last.
+    """
+
+    table: pa.Table
+    total: int
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A sound run: its directory, its manifest, and the digest of that."""
+
+    run_id: str
+    path: Path
+    manifest: Manifest
+    digest: str
+
+    @property
+    def root(self) -> Path:
+        """The directory of runs it lies in."""
+        return self.path.parents[1]
+
+
+def list_runs(
+    root: str | Path,
+    only: Filter = Filter(),
+    sort: str = "created_at",
+    ascending: bool = False,
+    limit: int = 100,
+    offset: int = 0,
+    after: str | None = None,
+) -> RunPage:
+    """Return a page of the runs below ``root``, damaged ones with the reason; the newest first unless told otherwise.
+
+    ``after`` is the ``cursor`` of the page before. Raises UsageError for a column that ``SORTS`` has not.
+    """
+    check_page(limit, offset)
+    if sort not in SORTS:
+        near = nearest(sort, SORTS) or f"; it must be one of {', '.join(SORTS)}"
+        raise UsageError(f"sort is '{plain(sort)}'{near}")
+    listed = _LISTED.format(sort=sort, way="ASC" if ascending else "DESC")
+    given = vars(only)
+    with asking(root) as database:
+        ((total,),) = database.execute(listed + "SELECT count(*) FROM placed", given).fetchall()
+        page = {**given, "skip": offset, "after": after, "most": limit}
+        table = database.sql(listed + _PAGE, params=page).to_arrow_table()
+    last = table["run_id"][-1].as_py() if table.num_rows == limit else None
+    return RunPage(table, total, last)
+
+
+def counts(root: str | Path) -> tuple[int, str | None, dict[str, int], dict[str, int]]:
+    """Return how many runs there are, the newest completed one, and how many of each status and of each type."""
+    with asking(root) as database:
+        latest = database.execute(_LATEST).fetchall()
+        by_status, by_type = (
+            dict(database.execute(_COUNTS.format(name)).fetchall()) for name in ("status", "run_type")
+        )
+    return sum(by_status.values()), latest[0][0] if latest else None, by_status, by_type
+
+
+def check_page(limit: int, offset: int = 0) -> None:
+    """Raise UsageError unless a page has 1 to MOST rows and begins at 0 or later."""
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"limit is {limit}; it must be 1..{MOST}")
+    if not 0 <= offset < 2**53:
+        raise UsageError(f"offset is {offset}; it must be 0 or more")
+
+
+def open_run(root: str | Path, run_id: str) -> Run:
+    """Return the run of an id; ``latest`` and ``backtest_20240131_235959`` name one too.
+
+    Its path comes from the catalog and leads to where it says. Raises MissingError where there is no such run, and
+    ``E_GONE`` where it was deleted; IntegrityError where it is not as published.
+    """
+    wanted = _meant(root, run_id)
+    with asking(root) as database:
+        found = database.execute(_PATHS, {"run": wanted}).fetchall() if wanted else []
+    if not found:
+        raise MissingError(f"there is no run '{plain(run_id)}'")
+    ((relative, status, reason),) = found
+    path = Path(root).absolute() / relative
+    try:
+        if status not in MARKERS:
+            raise IntegrityError(f"run {wanted} is {status} and is not served: {reason}")
+        if path.resolve() != Path(root).resolve() / relative:
+            raise IntegrityError(f"run {wanted} does not lie where the catalog says; it is not served")
+        manifest = read_manifest(path)
+        with disk_errors(f"reading {path}", "see to the disk"):
+            digest = (path / MARKERS[manifest.status]).read_text("ascii").strip()
+    except (HighwaterError, FileNotFoundError) as error:
+        mark_stale(root)
+        if isinstance(error, FileNotFoundError) or not path.exists():
+            raise MissingError(f"run {wanted} was deleted", "E_GONE") from error
+        raise
+    return Run(manifest.run_id, path, manifest, digest)
+
+
+def completed(run: Run) -> Run:
+    """Return the run. Raises MissingError where it failed: what it wrote is no result."""
+    if run.manifest.status != COMPLETED:
+        raise MissingError(f"run {run.run_id} failed ({run.manifest.error}); it has no results")
+    return run
+
+
+def verify_run(root: str | Path, run_id: str, content: bool = False) -> tuple[Finding, ...]:
+    """Return what is wrong with a run, worst first, also where it is one that is not served; () where nothing is."""
+    wanted = _meant(root, run_id)
+    with asking(root) as database:
+        found = database.execute(_PATHS, {"run": wanted}).fetchall() if wanted else []
+    if not found or not (path := Path(root).absolute() / found[0][0]).is_dir():
+        raise MissingError(f"there is no run '{plain(run_id)}'")
+    return tuple(verify(path, content))
+
+
+def _meant(root: str | Path, text: str) -> str | None:
+    """Return the id that a text means, None where it can be none."""
+    if _ID.fullmatch(text):
+        return text
+    guide = _GUIDE.fullmatch(text)
+    if text != "latest" and guide is None:
+        return None
+    with asking(root) as database:
+        if guide is None:
+            found = database.execute(_LATEST).fetchall()
+        else:
+            try:
+                moment = datetime.strptime(guide[1], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+            except ValueError:
+                return None
+            ms, nth = int(moment.timestamp()) * 1000, int(guide[2] or 1) - 1
+            if ms < 0:
+                return None
+            # The first ten digits of an id are its time, of which each that follows is higher than this one.
+            first, last = (new_run_id(at)[:10] for at in (ms, ms + 1000))
+            found = database.execute(_IN_ORDER, {"first": first, "last": last, "nth": nth}).fetchall()
+    return found[0][0] if found else None
+
+
+def plain(text: str) -> str:
+    """Return a text of a stranger as a message may hold it."""
+    return "".join(c if c.isprintable() else "?" for c in text[:60])

@@ -1,0 +1,124 @@
+"""Pages of a run's artifacts: filters, order and cut are DuckDB's, and only columns that are asked for are decoded."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...io.config import nearest
+from ...io.errors import MissingError, UsageError
+from ...io.manifest import Artifact
+from ...io.runs import opened_table, read_file
+from .limits import tables
+from .runs import Run, check_page, plain
+
+_ROW = "_row"  # keeps the order of the file where nothing else decides
+_BATCH = 1 << 16
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of a table, and how many fit in all."""
+
+    table: pa.Table
+    total: int
+
+
+def artifact_of(run: Run, kind: str) -> Artifact:
+    """Return an artifact of a run by its type, never by a path. Raises MissingError naming those it has."""
+    found = next((each for each in run.manifest.artifacts if each.type == kind), None)
+    if found is None:
+        kinds = sorted({each.type for each in run.manifest.artifacts})
+        near = nearest(kind, kinds) or f"; it has {', '.join(kinds)}"
+        raise MissingError(f"run {run.run_id} has no artifact '{plain(kind)}'{near}")
+    return found
+
+
+def file_of(run: Run, kind: str) -> bytes:
+    """Return the bytes of an artifact, after checking their digest."""
+    return read_file(run.path, artifact_of(run, kind).path)
+
+
+def page(
+    run: Run,
+    kind: str,
+    where: Sequence[str] = (),
+    sort: str | None = None,
+    ascending: bool = True,
+    columns: Sequence[str] = (),
+    limit: int = 100,
+    offset: int = 0,
+    joined: pa.Table | None = None,
+) -> Page:
+    """Return rows of an artifact that fit every condition (``call_id=..``, ``realized_return_bps>100``), in order.
+
+    ``sort`` is a column, nulls last, else the order of the file; ``columns`` those to return, else all. ``joined``
+    adds its columns by ``call_id``. The file's digest is checked. Raises UsageError for a column that there is not.
+    """
+    from ..traces.where import clause, quoted_name, sql_of
+
+    check_page(limit, offset)
+    artifact = artifact_of(run, kind)
+    with opened_table(run.path, artifact.path) as file:
+        schema = file.schema_arrow
+        added = [f for f in joined.schema if f.name not in schema.names] if joined is not None else []
+        kinds = {f.name: _kind(f.type) for f in [*schema, *added]}
+        clauses = [clause(text, kinds, "where", "row") for text in where]
+        shown = _known(columns, kinds, "columns") or list(kinds)
+        order = _known([sort], kinds, "sort") if sort else []
+        condition, given = sql_of(clauses)
+        needs = {each.column for each in clauses}
+        total = file.metadata.num_rows
+        if needs:
+            with _rows(file, schema, needs, joined, added) as (database, source):
+                ((total,),) = database.execute(f"SELECT count(*) FROM {source} WHERE {condition}", given).fetchall()
+        by = "".join(f"{quoted_name(name)} {'ASC' if ascending else 'DESC'} NULLS LAST, " for name in order)
+        names = ", ".join(map(quoted_name, shown))
+        with _rows(file, schema, {*shown, *order, *needs}, joined, added) as (database, source):
+            sql = f"SELECT {names} FROM {source} WHERE {condition} ORDER BY {by}{_ROW} LIMIT {limit} OFFSET {offset}"
+            return Page(database.sql(sql, params=given).to_arrow_table(), total)
+
+
+def _known(names: Sequence[str], kinds: Mapping[str, str], place: str) -> list[str]:
+    for name in names:
+        if name not in kinds:
+            near = nearest(name, kinds) or f"; there are {', '.join(list(kinds)[:20])}"
+            raise UsageError(f"{place} is '{name[:40]}'{near}")
+    return list(dict.fromkeys(names))
+
+
+def _kind(kind: pa.DataType) -> str:
+    """Return the DuckDB type that values of a column are compared as."""
+    if pa.types.is_integer(kind):
+        return "BIGINT"
+    if pa.types.is_floating(kind):
+        return "DOUBLE"
+    return "BOOLEAN" if pa.types.is_boolean(kind) else "VARCHAR"
+
+
+@contextmanager
+def _rows(
+    file: pq.ParquetFile, schema: pa.Schema, needs: set[str], joined: pa.Table | None, added: list[pa.Field]
+) -> Iterator[tuple[Any, str]]:
+    """Yield a cursor and what stands after FROM: the columns needed, decoded batch by batch, with ``_row``."""
+    key = {"call_id"} if added else set()
+    names = [name for name in schema.names if name in needs | key]
+    kept = pa.schema([*(schema.field(name) for name in names), pa.field(_ROW, pa.int64())]).remove_metadata()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        first = 0
+        for batch in file.iter_batches(_BATCH, columns=names):
+            row = pa.array(range(first, first + batch.num_rows), pa.int64())
+            first += batch.num_rows
+            yield pa.RecordBatch.from_arrays([*(batch[name] for name in names), row], schema=kept)
+
+    given: dict[str, Any] = {"rows_": pa.RecordBatchReader.from_batches(kept, batches())}
+    source = "rows_"
+    if joined is not None and added:
+        given["joined_"] = joined.select(["call_id", *(field.name for field in added)])
+        source = "(SELECT * FROM rows_ LEFT JOIN joined_ USING (call_id))"
+    with tables(**given) as database:
+        yield database, source
