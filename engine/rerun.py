@@ -59,8 +59,8 @@ def rerun(
     """
     if read_manifest(run).run_type == TRACES:
         return _rerun_traces(run, store, alerts, candles, memory)
-    if read_manifest(run).run_type == SESSION:
-        return _rerun_sessions(run, store, alerts, candles)
+    if (kind := read_manifest(run).run_type) in (SESSION, LAB):
+        return _rerun_whole(run, kind, store, alerts, candles)
     manifest, prepared = prepared_again(run, store, alerts, candles)
     named = {"--alerts": alerts, "--candles": candles}
     words = [word for flag, path in named.items() if path is not None for word in (flag, str(path))]
@@ -90,13 +90,16 @@ def _rerun_traces(run: Path, store: Store, alerts: Path | None, candles: Path | 
     return _compared(run, manifest, again(run, manifest, store, candles, memory).path)
 
 
-def _rerun_sessions(run: Path, store: Store, alerts: Path | None, candles: Path | None) -> Rerun:
-    from .session.again import again
-
+def _rerun_whole(run: Path, kind: str, store: Store, alerts: Path | None, candles: Path | None) -> Rerun:
+    """Repeat a run that keeps all it needs but its candles."""
     for flag, path in {"--alerts": alerts, "--candles": candles}.items():
         if path is not None:
-            raise UsageError(f"{flag}: a session run is repeated on its own candles; leave it out")
-    manifest = _sound(run, (SESSION,))
+            raise UsageError(f"{flag}: a {kind} run is repeated on its own candles; leave it out")
+    manifest = _sound(run, (kind,))
+    if kind == LAB:
+        from .labs.again import again
+    else:
+        from .session.again import again
     return _compared(run, manifest, again(run, manifest, store).path)
 
 
@@ -117,7 +120,7 @@ def prepared_again(
 
 
 INPUTS = ("alerts", "candles")
-TRACES, SESSION = "traces", "session"
+TRACES, SESSION, LAB = "traces", "session", "lab"
 
 
 def settings_of(config: Config, alerts: Path, candles: Path) -> tuple[Sources, Trading]:
