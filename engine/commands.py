@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..io.errors import UsageError
+from .places import AllSlices, Runs
 from .policy import Policy, parse_policy, policy_from_flags
 from .report_command import Page
 from .settings import Exports, Sources, Store, Trading, takes
@@ -138,7 +139,7 @@ def strategy(
     return None
 
 
-def runs_list(*, runs: Path = Path("runs"), limit: int = 20, json: bool = False) -> int | None:
+def runs_list(*, runs: Runs = Path("runs"), limit: int = 20, json: bool = False) -> int | None:
     """List the runs of a directory, newest first.
 
     Args:
@@ -151,7 +152,7 @@ def runs_list(*, runs: Path = Path("runs"), limit: int = 20, json: bool = False)
     return browse.show_runs(runs, limit, json)
 
 
-def runs_show(run: str, *, runs: Path = Path("runs"), artifact: str | None = None, json: bool = False) -> int | None:
+def runs_show(run: str, *, runs: Runs = Path("runs"), artifact: str | None = None, json: bool = False) -> int | None:
     """Show a run: its settings, inputs, artifacts and key numbers.
 
     Args:
@@ -168,7 +169,7 @@ def runs_show(run: str, *, runs: Path = Path("runs"), artifact: str | None = Non
 _RUNS = Path("runs")
 
 
-def slices_list(*, slices: Path = _RUNS / ".slices", json: bool = False) -> int | None:
+def slices_list(*, slices: AllSlices = _RUNS / ".slices", json: bool = False) -> int | None:
     """List the slices that earlier runs cut.
 
     Args:
@@ -190,7 +191,7 @@ def slices_build(*, sources: Sources, trading: Trading, store: Store) -> int | N
     return None
 
 
-def slices_verify(*, slices: Path = _RUNS / ".slices") -> int | None:
+def slices_verify(*, slices: AllSlices = _RUNS / ".slices") -> int | None:
     """Hash every slice and compare it with its manifest; exit code 4 where one differs.
 
     Args:

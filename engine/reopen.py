@@ -15,7 +15,7 @@ from ..kernels import arrays
 from ..kernels.arrays import Floats, Windows, column
 from .policy import Policy, parse_policy
 from .recipe import Clock, Prepared, asked_of, prepared_with
-from .rerun import INPUTS, kept_alerts, prepared_again, seen, settings_of
+from .rerun import kept_alerts, places_of, prepared_again, seen, settings_of
 from .settings import Store
 
 
@@ -43,7 +43,7 @@ def as_entered(run: Path, manifest: Manifest, piece: Slice) -> Prepared:
 
     No kernel is asked, so nothing is compiled.
     """
-    sources, trading = settings_of(manifest.config, *(Path(kind) for kind in INPUTS))
+    sources, trading = settings_of(manifest.config, *places_of(manifest))
     batch, paths = kept_alerts(run, manifest), read_artifact(run, "paths")
     asked = asked_of(batch, piece)
     status = np.array([arrays.STATUSES.index(text) for text in paths["status"].to_pylist()], np.int64)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ..io.errors import MissingError
+from .places import Runs, Slices
 from .settings import Store
 from .values import Spelling
 
@@ -43,8 +44,8 @@ def report(
     run: str,
     *,
     output: Annotated[Path, Spelling(("-o",))] | None = None,
-    runs: Path = Path("runs"),
-    slices: Path | None = None,
+    runs: Runs = Path("runs"),
+    slices: Slices | None = None,
 ) -> int | None:
     """Write the page of a run: one HTML file with its verdict, tables and charts, that needs no network.
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from .places import Runs
 from .report_command import Page
 from .settings import Store, takes
 from .values import Size
@@ -14,7 +15,7 @@ def runs_verify(
     *,
     all: bool = False,  # noqa: A002
     content: bool = False,
-    runs: Path = _RUNS,
+    runs: Runs = _RUNS,
     json: bool = False,
 ) -> int | None:
     """Hash every file of a run and compare it with the manifest; exit code 4 where one is not as published.
@@ -57,7 +58,7 @@ def runs_rerun(
     return diff_show.show_rerun(run, alerts, candles, mem, store, page)
 
 
-def runs_diff(first: str, second: str, *, runs: Path = _RUNS, top: int = 10, json: bool = False) -> int | None:
+def runs_diff(first: str, second: str, *, runs: Runs = _RUNS, top: int = 10, json: bool = False) -> int | None:
     """Compare two runs trade by trade, with the reason why each differs; runs without trades by their path metrics.
 
     Args:

@@ -14,6 +14,7 @@ from .values import DurationRange, Range, Share, Size
 
 if TYPE_CHECKING:
     from .run import Outcome
+    from .session.search_run import SearchRun
 
 
 def _resumed(*, places: Mapping[str, str], resume: str, top: int = 10, **given: Any) -> int | None:
@@ -35,10 +36,15 @@ def _resumed(*, places: Mapping[str, str], resume: str, top: int = 10, **given: 
 _resumed.takes_places = True  # type: ignore[attr-defined]
 
 
-def _searched(outcome: "Outcome", store: Store, page: Page, top: int) -> int | None:
+def _searched(outcome: "Outcome | SearchRun", store: Store, page: Page, top: int) -> int | None:
     """Print what a search found."""
     from . import show
+    from .run import Outcome
+    from .session_search_command import show_search
     from .space import describe
+
+    if not isinstance(outcome, Outcome):
+        return show_search(outcome, store, page, top)
 
     if store.json:
         show.as_json(outcome, ["frontier", "summary"])

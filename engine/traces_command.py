@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .places import Runs, Slices
 from .report_command import Page
 from .settings import MEMORY, Store, takes
 from .trace_settings import Dealing, Market
@@ -93,8 +94,8 @@ def traces_export(
     run: str,
     folder: Path,
     *,
-    runs: Path = _RUNS,
-    slices: Path | None = None,
+    runs: Runs = _RUNS,
+    slices: Slices | None = None,
     candles: Path | None = None,
 ) -> int | None:
     """Write each trace of a run as a file of its own, which says what it is of wherever it is found.
@@ -122,7 +123,7 @@ def traces_migrate(
     apply: bool = False,
     force: bool = False,
     limit: int = 20,
-    runs: Path = _RUNS,
+    runs: Runs = _RUNS,
     json: bool = False,
 ) -> int | None:
     """Bring an older workspace over into a run: metadata.json and traces/<SYMBOL>_<tf>/signals/<type>/*.parquet.

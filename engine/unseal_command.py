@@ -18,12 +18,17 @@ def sweep_unseal(run: str, *, store: Store, page: Page) -> int | None:
     """
     import json
 
-    from ..io.runs import find_run
+    from ..io.runs import find_run, read_manifest
     from . import show
     from .policy import describe
     from .unseal import unseal
 
-    found = unseal(find_run(store.runs, run).path, store, tuple(sys.argv[1:]))
+    path = find_run(store.runs, run).path
+    if read_manifest(path).run_type == "session":
+        from .session.unseal_show import show_opened
+
+        return show_opened(path, store, tuple(sys.argv[1:]))
+    found = unseal(path, store, tuple(sys.argv[1:]))
     numbers = {
         "search": found.search,
         "found_bps": found.found_bps,
@@ -45,7 +50,7 @@ def sweep_unseal(run: str, *, store: Store, page: Page) -> int | None:
     spread = "too few days for an interval"
     if found.low_bps == found.low_bps:
         spread = f"95% [{show.bps(found.low_bps)}, {show.bps(found.high_bps)}]"
-    look = "the first look" if found.peeks == 1 else f"look {found.peeks}: no longer unseen"
+    look = look_of(found.peeks)
     out.print(
         f"\nholdout  {show.bps(found.mean_bps)} an alert, {spread}; {show.bps(found.found_bps)} where it was found"
     )
@@ -53,3 +58,8 @@ def sweep_unseal(run: str, *, store: Store, page: Page) -> int | None:
     show.foot(found.outcome)
     page.write(found.outcome.path, store)
     return None
+
+
+def look_of(peeks: int) -> str:
+    """Return which look at a holdout it is, in words."""
+    return "the first look" if peeks == 1 else f"look {peeks}: no longer unseen"

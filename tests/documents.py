@@ -10,7 +10,8 @@ README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, WEB = (
         *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md", "engine/web/README.md"),
     )
 )
-NOTEBOOKS, LABS = ROOT / "engine/NOTEBOOKS.md", ROOT / "engine/labs/METRICS.md"
+NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
+FIGURES_OF_LABS, LABS = ROOT / "engine/labs/METRICS.md", ROOT / "engine/labs/README.md"
 REPORTS = ROOT / "engine/report/README.md"
-ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, LABS, REPORTS)
+ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, FIGURES_OF_LABS, LABS, REPORTS)
 TEXT = "\n".join(path.read_text() for path in ALL)

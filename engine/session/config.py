@@ -287,7 +287,10 @@ class Backtest(_Settings):
 
 
 class Optimization(_Settings):
-    """The search over these settings."""
+    """The search over these settings: what the flags of ``sweep --strategy orb`` leave open, where it is enabled.
+
+    ``optimize_params`` are written as ``--param`` takes them.
+    """
 
     enabled: bool = False
     method: Literal["optuna", "grid", "random"] = "optuna"
