@@ -113,6 +113,9 @@ def find_lab(store: Path, text: str, server: str | None = None) -> tuple[str, st
     fits = [each for each in every if each[1] == text] or [each for each in every if each[1].startswith(text)]
     if len(fits) == 1:
         return fits[0]
+    if len({lab for _, lab in fits}) == 1:
+        servers = ", ".join(where for where, _ in fits)
+        raise MissingError(f"{store} has lab {fits[0][1]} of {len(fits)} servers; name one with --server: {servers}")
     names = ", ".join(sorted({lab for _, lab in fits or every})[:4]) or "none"
     what = f"{len(fits)} labs in {store} fit '{text}'" if fits else f"there is no lab '{text}' in {store}"
     raise MissingError(f"{what}; it has {names}" + ("" if every else ": fetch one with highwater labs sync"))
