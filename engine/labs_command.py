@@ -184,21 +184,19 @@ def lab_of(client: "Client", text: str) -> str:
 
 @contextlib.contextmanager
 def told(quiet: bool) -> "Iterator[OnEvent]":
-    """Yield what shows the events of a fetch on stderr: a bar for the list, then one for what is fetched."""
+    """Yield what shows the events of a fetch on stderr: a bar of what is stored, and a line for each failure."""
     from .progress import progress
 
-    stages = {"page": "backtests listed", "stored": "answers stored"}
     with contextlib.ExitStack() as stack:
-        shown: dict[str, Any] = {}
+        shown: list[Any] = []
 
         def on_event(event: Any) -> None:
             if event.kind == "failed" and not quiet:
                 print(event.text, file=sys.stderr)
-            if event.kind in stages and event.total:
-                if event.kind not in shown:
-                    stack.close()
-                    shown[event.kind] = stack.enter_context(progress(stages[event.kind], event.total, quiet))
-                shown[event.kind](event.done)
+            if event.kind == "stored":
+                if not shown:
+                    shown.append(stack.enter_context(progress("answers stored", event.total, quiet)))
+                shown[0](event.done)
 
         yield on_event
 

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ..io.errors import UsageError
+from .report_command import Page
 from .searching import Search, searched
 from .session_search_command import Sessions, only_beside_strategy, sweep_sessions
 from .settings import Guards, Machines, Sources, Store, Trading, takes
@@ -13,6 +14,7 @@ from .unseal_command import sweep_unseal
 
 if TYPE_CHECKING:
     from .run import Outcome
+    from .session.search_run import SearchRun
 
 
 def _resumed(*, places: Mapping[str, str], resume: str, top: int = 10, **given: Any) -> int | None:
@@ -24,25 +26,32 @@ def _resumed(*, places: Mapping[str, str], resume: str, top: int = 10, **given: 
     how = {field.name: given.pop(field.name) for field in fields(Store) if field.name in given}
     memory, engine = given.pop("mem", None), given.pop("engine", "auto")
     place = place_of(engine == "dask", given.pop("workers", None), given.pop("scheduler", None))
+    page = Page(report=given.pop("report", False))
     for name in given:
         if places[name].startswith("--"):
             raise UsageError(
                 f"{places[name]} beside --resume: a search goes on with the settings it began with; leave it out"
             )
     store = Store(**how)
-    return _searched(go_on(resume, store, memory, inner(engine), place), store, top)
+    return _searched(go_on(resume, store, memory, inner(engine), place), store, page, top)
 
 
 _resumed.takes_places = True  # type: ignore[attr-defined]
 
 
-def _searched(outcome: "Outcome", store: Store, top: int) -> int | None:
+def _searched(outcome: "Outcome | SearchRun", store: Store, page: Page, top: int) -> int | None:
     """Print what a search found."""
     from . import show
+    from .run import Outcome
+    from .session_search_command import show_search
     from .space import describe
+
+    if not isinstance(outcome, Outcome):
+        return show_search(outcome, store, page, top)
 
     if store.json:
         show.as_json(outcome, ["frontier", "summary"])
+        page.write(outcome.path, store)
         return None
     work = outcome.notes["work"]
     show.head(outcome)
@@ -53,6 +62,7 @@ def _searched(outcome: "Outcome", store: Store, top: int) -> int | None:
     show.judgement(outcome)
     show.map_of(outcome)
     show.foot(outcome)
+    page.write(outcome.path, store)
     return None
 
 
@@ -65,6 +75,7 @@ def _searched(outcome: "Outcome", store: Store, top: int) -> int | None:
     store=Store,
     machines=Machines,
     sessions=Sessions,
+    page=Page,
 )
 def sweep(
     *,
@@ -77,6 +88,7 @@ def sweep(
     store: Store,
     machines: Machines,
     sessions: Sessions,
+    page: Page,
 ) -> int | None:
     """Search for exits: random policies over ranges of any parameter, each tried on every alert.
 
@@ -90,7 +102,8 @@ def sweep(
 
     only_beside_strategy(sessions)
     place = place_of(asked.engine == "dask", machines.workers, machines.scheduler)
-    return _searched(searched(asked, guards, sources, trading, store, tuple(sys.argv[1:]), place), store, top)
+    found = searched(asked, guards, sources, trading, store, tuple(sys.argv[1:]), place)
+    return _searched(found, store, page, top)
 
 
 sweep.words = {"unseal": sweep_unseal}  # type: ignore[attr-defined]

@@ -123,11 +123,11 @@ def test_a_file_env_here_is_enough(server, capsys, monkeypatch, tmp_path):
 
 def test_the_rate_is_kept(server):
     began = time.monotonic()
-    assert 0 == run("sync", LAB, "--rate", "100")
+    assert 0 == run("sync", LAB, "--rate", "40")
     taken, asked = time.monotonic() - began, len(server.asked)
 
     assert 30 == asked  # two logins, labs, details, a page and 25 runtimes
-    assert taken >= (asked - 1) / 100
+    assert taken >= (asked - 10) / 40  # ten of them at once
 
 
 def test_a_running_lab_is_watched_to_its_end(server, capsys):
@@ -140,29 +140,6 @@ def test_a_running_lab_is_watched_to_its_end(server, capsys):
     assert 2 == sum(bool(re.match("[0-9a-f]{8}", line)) for line in lines)
     assert 0 == fast("watch", "caed", "--json")
     assert 25 == json.loads(capsys.readouterr().out)["done"]
-
-
-def test_cutoffs_are_asked_for_kept_exported_and_imported(server, capsys, tmp_path):
-    assert 0 == run("cutoffs")
-    assert "holds no cutoff" in capsys.readouterr().out
-    (market,) = server.markets
-    assert 0 == fast("cutoffs", market, "--export", "out/cutoffs.csv")
-    assert re.search(rf"{market} +2025-05-03T00:00Z +1 +9", capsys.readouterr().out)
-    asked = len(server.asked)
-    assert 0 == run("cutoffs", "--import", "out/cutoffs.csv", "--file", "other.json", "--json")
-
-    assert {market: "2025-05-03T00:00:00Z"} == json.loads(capsys.readouterr().out)
-    assert asked == len(server.asked)
-    assert (tmp_path / "data" / "history_cutoffs.json").is_file() and (tmp_path / "other.json").is_file()
-
-
-def test_a_market_without_history_is_named(server, capsys):
-    assert 3 == fast("cutoffs", "KRAKEN_BTC_EUR_")
-
-    assert "KRAKEN_BTC_EUR_: 127.0.0.1:" in (err := capsys.readouterr().err) and "--months" in err
-    (market,) = server.markets
-    assert 0 == fast("cutoffs", market, "--months", "36")
-    assert re.search(rf"{market} .* 36 ", capsys.readouterr().out)
 
 
 def test_a_fetch_ends_with_ctrl_c_and_keeps_what_came(tmp_path):
