@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEEP = 2  # items a worker has at a time: the next one waits there while it works
 LOOK_S, PATIENCE_S, TELL_S = 0.5, 60.0, 10.0  # seconds: between looks at who is there; for anyone to come; of silence
+FETCH_S = 2.0  # seconds before it is asked whether the worker is still there that a result is fetched from; then twice
 DEATHS = 5  # workers that may be lost at one item
 
 Told = dict[str, Any]
@@ -194,7 +195,7 @@ class Crew:
                 _alive(self.client)
         for future in [future for future, each in given.items() if future.done() or each.hand not in self.hands]:
             each = given.pop(future)
-            told = self._result(future) if future.done() else None
+            told = self._result(future, each.hand) if future.done() else None
             if told is None:
                 future.cancel(force=True)
                 self.hands.pop(each.hand, None)  # if it is there, it is welcomed anew
@@ -203,15 +204,25 @@ class Crew:
                 self._count(each, told)
                 yield each, told["found"]
 
-    def _result(self, future: "Future") -> Told | None:
-        """Return what a worker found; None where it died of it, or began anew and does not know the job."""
+    def _result(self, future: "Future", hand: str) -> Told | None:
+        """Return what a worker found; None where it died of it or since, or began anew and does not know the job.
+
+        What is done lies on the worker until it is fetched: from one that died it would be waited for without end.
+        """
         from distributed import CancelledError, KilledWorker
 
-        try:
-            told = future.result()
-        except (KilledWorker, CancelledError):
-            return None
-        return None if worker.MISSING in told else told
+        patience = FETCH_S
+        while True:
+            try:
+                told = future.result(timeout=patience)
+            except (KilledWorker, CancelledError):
+                return None
+            except TimeoutError:
+                if hand not in _there(self.client):
+                    return None
+                patience *= 2
+            else:
+                return None if worker.MISSING in told else told
 
     def _count(self, each: _Given, told: Told) -> None:
         hand = self.hands.get(each.hand) or Hand(each.hand, 1)
