@@ -243,7 +243,8 @@ class Crew:
     def facts(self) -> dict[str, Any]:
         """Return what the manifest says of the crew."""
         hands = [hand for hand in [*self.gone, *self.hands.values()] if hand.items]
-        return {"workers": len(hands), "bytes_moved": self.moved, "worker_s": round(sum(h.took for h in hands), 3)}
+        spent = [round(hand.spent, 3) for hand in hands]
+        return {"workers": len(hands), "bytes_moved": self.moved, "worker_cpu_s": spent}
 
 
 def _rate(hand: Hand) -> str:
