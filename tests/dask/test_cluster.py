@@ -242,6 +242,7 @@ def test_a_search_that_was_interrupted_goes_on_with_workers(market, alone, tmp_p
         keep(self)
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(spread, "ALERTS", 10**6)  # so that it is cut by trials
     monkeypatch.setattr(kept, "FILE_S", 0.0)
     monkeypatch.setattr(Keeper, "keep", stop)
     words = [*WAYS["tables"], *market.flags, "--runs", tmp_path, "--workers", "2"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import small_market
 from highwater.engine import luck
-from highwater.engine.cluster import spread, worker
-from highwater.engine.cluster.job import job_of, opened, spec_of
-from highwater.engine.space import Space, canonical, draw, to_policies
+from highwater.engine.cluster import spread
+from highwater.engine.cluster.job import job_of
+from highwater.engine.space import canonical, draw, to_policies
 from highwater.engine.surface import plan as plan_surface
 from highwater.engine.surface import stripes
 from highwater.engine.surface_grid import canonical as grid_form
@@ -14,27 +14,9 @@ from highwater.engine.surface_grid import grid_of
 from highwater.engine.sweep import Choices, plan, search
 from highwater.engine.tallies import ground
 from highwater.engine.values import Range
-from highwater.io.errors import IntegrityError
+from lone_crew import TRIALS, Alone, searching
 
-TRIALS = 90
-SPACE = Space({"tp": Range(1.1, 3.0, None, True), "sl": Range(0.5, 0.95), "trail": Range(0.1, 0.4)})
 RANGES = {"tp": (Range(1.1, 1.7, 0.1),), "sl": (Range(0.5, 0.9, 0.1),), "trail": (Range(0.1, 0.3, 0.1),)}
-
-
-class Alone:
-    """A crew of nobody but this process; ``done`` holds what it did."""
-
-    def __init__(self, job, workers=3):
-        self.job, self.workers, self.done = job, workers, []
-        worker.take(job.digest, job.message, 1)
-
-    def each(self, items, advance):
-        trades = 0
-        for item in items:
-            self.done.append(item)
-            trades += item.trades
-            advance(trades)
-            yield worker.do(self.job.digest, item.what, item.given)["found"]
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +27,6 @@ def ready(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(spread, "ALERTS", 7)
-
-
-def searching(ready, engine="tables", medians="top"):
-    """Return the plan of a search, its ground, and the same ground with a crew."""
-    work = plan(SPACE, TRIALS, 3, "avg_return_bps", (), ready, 512 << 20, 10**9, Choices(engine, medians))
-    there = ground(ready, work.engine, work.memory, 1)
-    config = {"search": {"space": canonical(SPACE), "trials": TRIALS, "seed": "3"}, "medians": medians}
-    return work, there, dataclasses.replace(there, crew=Alone(job_of(there, config, work)))
 
 
 def rows(parts):
@@ -138,45 +112,3 @@ def test_luck_is_that_of_one_process(tmp_path_factory, monkeypatch, blind):
     assert len(manned.crew.done) == 8
     assert None is manned.crew.done[0].given["floor"]
     assert manned.crew.done[-1].given["floor"] > 0
-
-
-def test_a_job_is_opened_on_its_own_candles_alone(ready, tmp_path):
-    _, there, manned = searching(ready)
-    message = manned.crew.job.message
-    there_again = opened(message, ready.slice, 2).there
-    other = small_market.prepared(tmp_path, horizon=3_600_000)
-
-    assert ready.slice.facts.content_sha256 == spec_of(message)["slice"]["content"]
-    assert there.market == there_again.market
-    assert [type(value) for value in there.market.costs] == [type(value) for value in there_again.market.costs]
-    for one, two in zip(there.windows, there_again.windows, strict=True):
-        np.testing.assert_array_equal(one, two)
-        assert (one.dtype, one.flags.writeable) == (two.dtype, two.flags.writeable)
-    if other.slice.facts.content_sha256 != ready.slice.facts.content_sha256:
-        with pytest.raises(IntegrityError, match="does not hold the candles of this search"):
-            opened(message, other.slice, 1)
-
-
-def test_a_worker_that_began_anew_says_so(ready):
-    _, _, manned = searching(ready)
-    worker._open.clear()
-
-    assert {worker.MISSING: True} == worker.do(manned.crew.job.digest, "tally", {})
-
-
-def test_a_slice_comes_in_parts_and_is_verified(ready, tmp_path, monkeypatch):
-    monkeypatch.setattr(worker.platformdirs, "user_cache_path", lambda *_: tmp_path)
-    facts, path = ready.slice.facts, ready.slice.path
-    data, manifest = path.read_bytes(), path.with_suffix(".json").read_bytes()
-    content = facts.content_sha256
-    for offset in range(0, len(data), 1000):
-        worker.put(content, offset, data[offset : offset + 1000])
-    worker.have(content, manifest)
-
-    assert content == worker.open_slice(worker.place_of(content)).facts.content_sha256
-    assert 2 == len(list(worker.place_of(content).parent.iterdir()))
-
-    worker.put(content, 0, data[:3000] + bytes(8) + data[3008:])
-    with pytest.raises(IntegrityError):
-        worker.have(content, manifest)
-    assert 2 == len(list(worker.place_of(content).parent.iterdir()))
