@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ...io.errors import MissingError, UsageError
-from ...io.runs import read_artifact
+from ...io.runs import opened_table, read_artifact
 from .limits import tables
 from .runs import Run, completed
 from .tables import Page, artifact_of, file_of, page
@@ -99,7 +99,8 @@ def trades(run: Run, symbol: str | None = None, direction: str | None = None, **
         return page(run, "session_trades", [*where, *([f"direction={direction}"] if direction else [])], **asked)
     where += [f"mint='{symbol}'"] if symbol else []
     where += ["status=''"] if direction == "short" else []  # no trade of an alert is one
-    alerts = read_artifact(run.path, "alerts").select(["call_id", *_OF_ALERTS])
+    with opened_table(run.path, "alerts") as file:
+        alerts = file.read(["call_id", *_OF_ALERTS])
     return page(run, "trades", where, joined=alerts, **asked)
 
 
