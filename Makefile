@@ -1,6 +1,6 @@
 # Highwater's habits. Needs python3 (3.11 to 3.13) with its venv module, and make; the rest is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash test-peers test-web test-sources test-dask check bench bench-baseline bench-compare lock clean
+.PHONY: help demo demo-labs test test-crash test-peers test-web test-sources test-dask check bench bench-baseline bench-compare lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,6 +13,9 @@ help: ## list these commands
 
 demo: .venv/installed ## a made-up market, from alerts to a verdict
 	@$(BIN)/python -m highwater demo
+
+demo-labs: .venv/installed ## HaasOnline's labs from a server that is made up, from the login to a report
+	@$(BIN)/python -m highwater labs demo
 
 test: .venv/installed ## every test, then the kernels' again without compilation
 	$(BIN)/python -m pytest

@@ -18,7 +18,7 @@ def dashboard(*, runs: Path = Path("runs"), port: int = 8501, script: bool = Fal
 
     Args:
         runs: Directory of runs.
-        port: Port of this machine.
+        port: Port of this machine; 0 takes a free one.
         script: Print the path of the script instead, for streamlit run; HIGHWATER_RUNS names the runs for it.
     """
     if script:
@@ -26,23 +26,24 @@ def dashboard(*, runs: Path = Path("runs"), port: int = 8501, script: bool = Fal
         return None
     if importlib.util.find_spec("streamlit") is None or importlib.util.find_spec("plotly") is None:
         raise UsageError("the dashboard needs streamlit and plotly; pip install 'highwater[dashboard]'")
-    if not 1 <= port <= 65535:
-        raise UsageError(f"--port is {port}; it must be 1..65535")
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port is {port}; it must be 0 (a free one) to 65535")
     if not runs.is_dir():
         raise MissingError(f"{runs} is not a directory; name the directory of runs with --runs")
-    _check_free(port)
+    port = _free(port)
     os.environ["HIGHWATER_RUNS"] = str(runs.absolute())
-    print(f"dashboard of {runs} at http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
+    print(f"http://{HOST}:{port}  (runs in {runs}; Ctrl-C ends it)", flush=True)
     _serve(port)
     return None
 
 
-def _check_free(port: int) -> None:
-    """Raise BusyError where something listens on the port already."""
+def _free(port: int) -> int:
+    """Return the port, or a free one for 0. Raises BusyError where something listens on it already."""
     with socket.socket() as found:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((HOST, port))
+            return found.getsockname()[1]
         except PermissionError:
             raise UsageError(f"--port {port} is kept for the system; take one from 1024 on") from None
         except OSError:

@@ -12,6 +12,12 @@ Advance = Callable[[int], None]
 PATIENCE = 1.0  # seconds before anything is shown
 
 
+def say(text: str, quiet: bool = False) -> None:
+    """Print a step of the work on stderr; nothing where it is to be quiet."""
+    if not quiet:
+        print(text, file=sys.stderr)
+
+
 @contextlib.contextmanager
 def progress(what: str, total: int, quiet: bool = False) -> Iterator[Advance]:
     """Yield ``advance(done)``, which says how much of ``total`` is done by now (not how much more).

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
-from .settings import Store
+from .settings import Rows, Store, takes
 from .values import DAY, Instant, Interval, Spelling
 
 if TYPE_CHECKING:
-    from ..io.sources.series import Source
-    from .session.run import Task
+    from .session.given import Feed, Task
 
 Provider = Literal["file", "yahoo", "binance", "synthetic"]
 MINUTE = 60_000
 
 
+@takes(rows=Rows)
 def backtest(
     *,
     symbols: list[str],
@@ -37,6 +37,7 @@ def backtest(
     quiet: bool = False,
     perturb: bool = False,
     verbose: Annotated[bool, Spelling(("-v",))] = False,
+    rows: Rows,
 ) -> int | None:
     """Trade the breakouts of opening ranges, session by session, on each of many symbols.
 
@@ -63,12 +64,18 @@ def backtest(
         perturb: Say what each numeric setting is worth: the expectancy with it 10 and 20 % lower and higher.
         verbose: Print what is read, each step and its time.
     """
+    from .judgement_show import counted
+    from .progress import say
     from .recipe import Clock
     from .session import show
     from .session.config import parse
     from .session.files import write_files
-    from .session.run import Task, fetch, run_sessions
+    from .session.given import Task, fetch
+    from .session.run import run_sessions
 
+    if not json:
+        show.banner()
+    say("Loading configuration...", quiet)
     if len(set(symbols)) < len(symbols):
         raise UsageError(f"--symbols names {next(each for each in symbols if symbols.count(each) > 1)} twice")
     task = Task(
@@ -83,11 +90,10 @@ def backtest(
     if task.first >= task.end:
         raise UsageError(f"--start {task.first} is not before --end {task.end}")
     store, clock = Store(runs=output_dir, threads=threads, json=json, quiet=quiet), Clock()
-    if not json:
-        show.banner()
-    given = fetch(task, source_of(task, data, source, synthetic), store, cache_dir if cache else None, clock)
+    given = fetch(task, feed(task, data, source, synthetic, rows), store, cache_dir if cache else None, clock)
+    say(f"Data fetched for {counted(len(given.piece.facts.tokens), 'symbol')}", quiet)
     run = run_sessions(task, given, store, tuple(sys.argv[1:]), clock)
-    folder = write_files(run, output_dir)
+    folder = write_files(run, output_dir, verbose)
     if report:
         from .session.report import write_reports
 
@@ -113,25 +119,13 @@ def day_of(instant: int, flag: str) -> date:
     return datetime.fromtimestamp(instant / 1000, UTC).date()
 
 
-def source_of(task: "Task", data: Path | None, source: Provider | None, synthetic: bool) -> "Source":
+def feed(task: "Task", data: Path | None, source: Provider | None, synthetic: bool, rows: Rows) -> "Feed":
     """Return where the candles come from. Raises UsageError where the flags name two places."""
-    from ..io.sources.series import Binance, Files, Synthetic, Yahoo
-    from .session.run import hours_of
+    from .session.given import feed_of
 
-    asked = {
+    flags: dict[str, Provider | None] = {
         "--data": "file" if data is not None else None,
         "--source": source,
         "--synthetic": "synthetic" if synthetic else None,
     }
-    named = {flag: kind for flag, kind in asked.items() if kind is not None}
-    if len(set(named.values())) > 1:
-        raise UsageError(f"{' and '.join(named)} name different sources of candles; give one of them")
-    kind = next(iter(named.values()), "yahoo")
-    if kind == "file":
-        if data is None:
-            raise UsageError("--source file needs --data, a file or directory of candles")
-        return Files(data)
-    if kind == "synthetic":
-        longest = max(hours_of(task, False).values(), key=lambda each: len(each.days))
-        return Synthetic(longest.open, longest.close)
-    return Yahoo() if kind == "yahoo" else Binance()
+    return feed_of(task, flags, data, rows)

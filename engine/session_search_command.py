@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from ..io.errors import UsageError
-from .session_command import MINUTE, Provider, day_of, settings_of, source_of
-from .settings import Guards, Store
+from .session_command import MINUTE, Provider, day_of, feed, settings_of
+from .settings import Guards, Rows, Store
 from .values import Instant, Spelling
 
 T = TypeVar("T")
@@ -59,11 +59,12 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
     from .session import search_show
     from .session.axes import axis
     from .session.config import parse
-    from .session.run import Task, fetch
+    from .session.given import Task, fetch
     from .session.search import OBJECTIVES, Work
     from .session.search_run import run_search
 
     asked, guards, store = _taken(Sessions, given), _taken(Guards, given), _taken(Store, given)
+    rows = _taken(Rows, given)
     shared = {name: given.pop(name) for name in _SHARED if name in given}
     for name in given:
         if places[name].startswith("--"):
@@ -83,7 +84,7 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
         raise UsageError(f"--param names {twice[0]} twice")
     work = Work(settings, axes, asked.method, trials, shared.get("seed", 1), objective, asked.min_trades)
     clock = Clock()
-    candles = fetch(task, source_of(task, asked.data, asked.source, asked.synthetic), store, asked.cache_dir, clock)
+    candles = fetch(task, feed(task, asked.data, asked.source, asked.synthetic, rows), store, asked.cache_dir, clock)
     run = run_search(task, candles, work, guards, store, tuple(sys.argv[1:]), clock)
     top = shared.get("top", 10)
     if store.json:

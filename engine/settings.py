@@ -23,7 +23,55 @@ MEMORY = 512 << 20  # bytes for the blocks of a search, unless told otherwise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class Rows:
+    """How rows become candles.
+
+    Args:
+        ts_label: Whether a candle's time is that of its open or its close.
+        time_unit: Unit of integer candle times (default: found by magnitude).
+        on_bad_bar: What to do with a candle that cannot be: make it a hole, or stop.
+        on_unsorted: What to do with a series whose times go backwards.
+        on_dup_conflict: What to do with two different candles of one time.
+        allow_float32: Accept prices stored in single precision.
+        max_decoded: Refuse candle files that decode to more than this.
+    """
+
+    ts_label: Literal["open", "close"] = "open"
+    time_unit: Unit | None = None
+    on_bad_bar: Literal["drop", "error"] = "drop"
+    on_unsorted: Literal["reject", "sort"] = "reject"
+    on_dup_conflict: Literal["reject", "first", "last"] = "reject"
+    allow_float32: bool = False
+    max_decoded: Size = 8 << 30
+
+    @property
+    def candle_options(self) -> "CandleOptions":
+        """How the candles are to be read."""
+        from ..io.candles import CandleOptions
+
+        return CandleOptions(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Rows)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Rows):
+    """How long candles are.
+
+    Args:
+        interval: Length of a candle; checked against the data (default: found there).
+        resample: Make coarser candles of this length from the data first.
+    """
+
+    interval: Interval | None = None
+    resample: Interval | None = None
+
+    @property
+    def candle_options(self) -> "CandleOptions":
+        """How the candles are to be read."""
+        return dataclasses.replace(super().candle_options, interval_ms=self.interval, resample_ms=self.resample)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources(Reading):
     """What is read.
 
     Args:
@@ -38,16 +86,7 @@ class Sources:
         alerts_table: The table of a DuckDB file.
         alerts_query: A SELECT on a DuckDB file instead of a table.
         alert_unit: Unit of integer alert times (default: ms).
-        interval: Length of a candle; checked against the data (default: found there).
-        resample: Make coarser candles of this length from the data first.
-        ts_label: Whether a candle's time is that of its open or its close.
-        time_unit: Unit of integer candle times (default: found by magnitude).
-        on_bad_bar: What to do with a candle that cannot be: make it a hole, or stop.
-        on_unsorted: What to do with a series whose times go backwards.
-        on_dup_conflict: What to do with two different candles of one time.
-        allow_float32: Accept prices stored in single precision.
         coverage_end: Time up to which the feed was complete (default: each series' last candle).
-        max_decoded: Refuse candle files that decode to more than this.
     """
 
     alerts: Annotated[Path, Spelling(("--duckdb", "--calls-from-duckdb"))]
@@ -61,16 +100,7 @@ class Sources:
     alerts_table: str | None = None
     alerts_query: str | None = None
     alert_unit: Unit | None = None
-    interval: Interval | None = None
-    resample: Interval | None = None
-    ts_label: Literal["open", "close"] = "open"
-    time_unit: Unit | None = None
-    on_bad_bar: Literal["drop", "error"] = "drop"
-    on_unsorted: Literal["reject", "sort"] = "reject"
-    on_dup_conflict: Literal["reject", "first", "last"] = "reject"
-    allow_float32: bool = False
     coverage_end: Instant | None = None
-    max_decoded: Size = 8 << 30
 
     def __post_init__(self) -> None:
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
@@ -83,20 +113,7 @@ class Sources:
     @property
     def candle_options(self) -> "CandleOptions":
         """How the candles are to be read."""
-        from ..io.candles import CandleOptions
-
-        return CandleOptions(
-            interval_ms=self.interval,
-            ts_label=self.ts_label,
-            time_unit=self.time_unit,
-            allow_float32=self.allow_float32,
-            on_bad_bar=self.on_bad_bar,
-            on_unsorted=self.on_unsorted,
-            on_dup_conflict=self.on_dup_conflict,
-            resample_ms=self.resample,
-            coverage_end_ms=self.coverage_end,
-            max_decoded=self.max_decoded,
-        )
+        return dataclasses.replace(super().candle_options, coverage_end_ms=self.coverage_end)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,12 +248,15 @@ def takes(
         notes = []
         for record in records.values():
             hints = typing.get_type_hints(record, include_extras=True)
-            notes.append((inspect.getdoc(record) or "").partition("Args:\n")[2])
-            for field in dataclasses.fields(record):
-                default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
-                flags[field.name] = inspect.Parameter(
-                    field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name]
-                )
+            known = {field.name: field for field in dataclasses.fields(record)}
+            for each in (each for each in record.__mro__ if dataclasses.is_dataclass(each)):  # its own flags first
+                notes.append(inspect.cleandoc(each.__doc__ or "").partition("Args:\n")[2])
+                for name in inspect.get_annotations(each):
+                    missing = known[name].default is dataclasses.MISSING
+                    default = inspect.Parameter.empty if missing else known[name].default
+                    flags[name] = inspect.Parameter(
+                        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name]
+                    )
 
         @functools.wraps(function)
         def command(*words: Any, **given: Any) -> int | None:

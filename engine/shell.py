@@ -18,6 +18,7 @@ from typing import Any
 
 from ..io.config import check_keys, nearest, read_config
 from ..io.errors import HighwaterError, UsageError
+from .bugs import record
 from .shell_help import Parameter, command_help, group_help, parameters
 from .stopping import Terminated, behind, check, exit_of, stoppable
 from .values import convert, is_list
@@ -273,22 +274,11 @@ def _verdict(error: BaseException, debug: bool) -> tuple[int, str]:
 
 
 def _record(error: BaseException, debug: bool) -> str:
-    """Append the traceback to the log under a new id, and return the line that names both."""
+    """Keep the traceback in the log under a new id, unless it was printed, and return the line that names both."""
     import secrets
-    import time
-    import traceback
 
-    import platformdirs
-
-    number = secrets.token_hex(4)
+    number, log = (secrets.token_hex(4), None) if debug else record(error)
     what = f"bug {number}: {type(error).__name__}: {error}"
     if debug:
         return what
-    try:
-        log = platformdirs.user_log_path("highwater", appauthor=False, ensure_exists=True) / "errors.log"
-        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            file.write(f"{stamp} {number}\n{''.join(traceback.format_exception(error))}\n")
-    except OSError:
-        return f"{what} (run it again with --debug to see where)"
-    return f"{what} (see {log})"
+    return f"{what} (see {log})" if log else f"{what} (run it again with --debug to see where)"

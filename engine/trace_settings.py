@@ -5,18 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..io.errors import UsageError
-from .settings import Intrabar, Unit
-from .values import Duration, Instant, Interval, Size, show_instant
+from .settings import Intrabar, Reading
+from .values import Duration, Instant, show_instant
 
 if TYPE_CHECKING:
-    from ..io.candles import CandleOptions
     from .policy import Policy
 
 FEE_BPS, SLIPPAGE_BPS = 0.0, 1.0  # a side: what a liquid share or fund costs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Market:
+class Market(Reading):
     """What is read.
 
     Args:
@@ -25,15 +24,6 @@ class Market:
         from_: Only candles from this time on (UTC; a date is its midnight).
         to: Only candles before this time (UTC).
         zone: Time zone of the exchange, for its hours and sessions.
-        interval: Length of a candle; checked against the data (default: found there).
-        resample: Make coarser candles of this length from the data first.
-        ts_label: Whether a candle's time is that of its open or its close.
-        time_unit: Unit of integer candle times (default: found by magnitude).
-        on_bad_bar: What to do with a candle that cannot be: make it a hole, or stop.
-        on_unsorted: What to do with a series whose times go backwards.
-        on_dup_conflict: What to do with two different candles of one time.
-        allow_float32: Accept prices stored in single precision.
-        max_decoded: Refuse candle files that decode to more than this.
     """
 
     candles: Path
@@ -41,38 +31,12 @@ class Market:
     from_: Instant | None = None
     to: Instant | None = None
     zone: str = "America/New_York"
-    interval: Interval | None = None
-    resample: Interval | None = None
-    ts_label: Literal["open", "close"] = "open"
-    time_unit: Unit | None = None
-    on_bad_bar: Literal["drop", "error"] = "drop"
-    on_unsorted: Literal["reject", "sort"] = "reject"
-    on_dup_conflict: Literal["reject", "first", "last"] = "reject"
-    allow_float32: bool = False
-    max_decoded: Size = 8 << 30
 
     def __post_init__(self) -> None:
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise UsageError(f"--from {show_instant(self.from_)} is not before --to {show_instant(self.to)}")
         if self.symbols is not None and (twice := {each for each in self.symbols if self.symbols.count(each) > 1}):
             raise UsageError(f"--symbols names {', '.join(sorted(twice))} twice")
-
-    @property
-    def candle_options(self) -> "CandleOptions":
-        """How the candles are to be read."""
-        from ..io.candles import CandleOptions
-
-        return CandleOptions(
-            interval_ms=self.interval,
-            ts_label=self.ts_label,
-            time_unit=self.time_unit,
-            on_bad_bar=self.on_bad_bar,
-            on_unsorted=self.on_unsorted,
-            on_dup_conflict=self.on_dup_conflict,
-            allow_float32=self.allow_float32,
-            resample_ms=self.resample,
-            max_decoded=self.max_decoded,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,11 +124,12 @@ def _write(found: "TraceSurface", output: Path) -> None:
 
     from ..io.durable import disk_errors
     from ..io.errors import UsageError
+    from ..io.exports import csv_table
 
     written = pa.Table.from_pylist(_rows(found))
     with disk_errors(f"writing {output}", "name another --output"):
         if output.suffix == ".csv":
-            pa_csv.write_csv(written, output)
+            pa_csv.write_csv(csv_table(written), output)
         elif output.suffix == ".parquet":
             pq.write_table(written, output)
         else:

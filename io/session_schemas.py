@@ -16,6 +16,7 @@ PATHS = {
     "equity": "results/equity.parquet",
     "governance": "results/governance.parquet",
     "session_trials": "results/trials.parquet",
+    "attribution": "results/attribution.parquet",
     "perturbation": "results/perturbation.parquet",
 }
 
@@ -81,6 +82,20 @@ SYMBOLS = pa.schema(
         *_fields(INT, "max_consecutive_wins! max_consecutive_losses!"),
         *_fields(FLOAT, "average_duration_minutes worst_r! best_r! ambiguous_rate net_pnl! return_on_capital!"),
         *_fields(INT, "sessions!"),
+        *_fields(FLOAT, "best_day_share best_5_days_share best_5_trades_share"),
+        *_fields(FLOAT, "total_r_without_best_day! total_r_without_5_best_trades! median_day_r"),
+    ]
+)
+
+# Where R comes from: one row a bucket of a kind, of a symbol or with a null ``symbol`` of all. Of a factor the trades
+# that had it are counted, ``absent`` are the others.
+ATTRIBUTION = pa.schema(
+    [
+        *_fields(TEXT, "run_id! symbol kind! bucket!"),
+        *_fields(INT, "count!"),
+        *_fields(FLOAT, "win_rate avg_r total_r"),
+        *_fields(INT, "absent_count"),
+        *_fields(FLOAT, "absent_win_rate absent_avg_r delta_win_rate delta_avg_r"),
     ]
 )
 
@@ -134,5 +149,6 @@ FIXED = {
     "symbols": SYMBOLS,
     "equity": EQUITY,
     "governance": GOVERNANCE,
+    "attribution": ATTRIBUTION,
     "perturbation": PERTURBATION,
 }

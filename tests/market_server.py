@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 STEPS = {"1m": 60, "2m": 120, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86400}
-KNOWN = {"SPY": "America/New_York", "QQQ": "America/New_York", "BTC-USD": "UTC"}
+KNOWN = {"BTC-USD": "UTC", **dict.fromkeys(("SPY", "QQQ", "IWM"), "America/New_York")}
 PAIRS = {"BTCUSDT": ("BTC", "USDT"), "ETHUSDT": ("ETH", "USDT")}
 
 

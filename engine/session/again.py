@@ -11,7 +11,8 @@ from ...io.slices import verify as verify_slice
 from ..recipe import Clock
 from ..settings import Guards, Store
 from .config import parse
-from .run import SEMANTICS, Given, SessionRun, Task, run_sessions
+from .given import Given, Task, hours_of
+from .run import SEMANTICS, SessionRun, run_sessions
 from .search import work_of
 from .search_run import SearchRun, run_search
 
@@ -35,7 +36,7 @@ def again(run: Path, manifest: Manifest, store: Store) -> SessionRun | SearchRun
         validate=config["validate"],
         perturb=config.get("perturb", False),
     )
-    given, words = _given(run, manifest, store), ("runs", "rerun", manifest.run_id)
+    given, words = _given(run, manifest, task, store), ("runs", "rerun", manifest.run_id)
     if "search" not in config:
         return run_sessions(task, given, store, words, Clock())
     tried = manifest.trials_so_far
@@ -44,7 +45,7 @@ def again(run: Path, manifest: Manifest, store: Store) -> SessionRun | SearchRun
     )
 
 
-def _given(run: Path, manifest: Manifest, store: Store) -> Given:
+def _given(run: Path, manifest: Manifest, task: Task, store: Store) -> Given:
     """Return the candles of a run, and what it said of those it had not."""
     one = next(each for each in manifest.inputs if each.kind == "candles")
     held = holding(store.slice_folder, one.digest, manifest.config["interval_ms"])
@@ -60,4 +61,5 @@ def _given(run: Path, manifest: Manifest, store: Store) -> Given:
     failed = {symbol: DataError(why) for symbol, _, why in lost}
     own = set(held[0].facts.notes)
     notes = tuple(row["message"] for row in said if row["level"] == "info" and row["message"] not in own)
-    return Given(held[0], manifest.config["source"], manifest.inputs, failed, notes)
+    source = manifest.config["source"]
+    return Given(held[0], source, hours_of(task, source == "binance"), manifest.inputs, failed, notes)

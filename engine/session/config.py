@@ -1,7 +1,7 @@
 """Every setting of the session runner, its default and its range: read once, refused where it cannot be."""
 
 from collections.abc import Mapping
-from datetime import time
+from datetime import date, time
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
@@ -33,7 +33,17 @@ def _zone(name: str) -> str:
     return name
 
 
+def _day(value: Any) -> date:
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"is {value!r}; it must be a day such as 2024-01-02") from None
+
+
 Clock = Annotated[time, BeforeValidator(_clock)]
+Day = Annotated[date, BeforeValidator(_day)]
 Symbol = Annotated[str, Field(min_length=1), AfterValidator(str.upper)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
@@ -49,7 +59,10 @@ def _ascend(settings: _Settings, low: str, high: str) -> None:
 
 
 class Instrument(_Settings):
-    """One symbol: when it is traded, and the units of its price. Without times, the exchange's calendar decides."""
+    """One symbol: when it is traded, where its candles come from, and the units of its price.
+
+    Without times, the exchange's calendar decides. ``proxy_symbol``: whose candles stand in; ``tick_size`` is recorded.
+    """
 
     symbol: Symbol
     proxy_symbol: Symbol | None = None
@@ -249,16 +262,25 @@ class Governance(_Settings):
 
 
 class Backtest(_Settings):
-    """The run. Dates of the command line win; ``fee_bps`` and ``slippage_bps`` are of each side."""
+    """The run. The days of the command line win; ``fee_bps`` and ``slippage_bps`` are of each side.
 
-    start_date: str | None = None
-    end_date: str | None = None
+    ``random_seed`` is that of made-up candles.
+    """
+
+    start_date: Day | None = None
+    end_date: Day | None = None
     initial_capital: Positive = 100_000.0
     contracts_per_trade: Annotated[int, Field(ge=1)] = 1
     conservative_fills: bool = True
-    random_seed: int = 42
+    random_seed: Annotated[int, Field(ge=0)] = 42
     fee_bps: Annotated[float, Field(ge=0, lt=5000)] = 0.0
     slippage_bps: Annotated[float, Field(ge=0, lt=5000)] = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start_date is not None and self.end_date is not None and self.start_date >= self.end_date:
+            raise ValueError(f"start_date {self.start_date} must be before end_date {self.end_date}")
+        return self
 
 
 class Optimization(_Settings):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,6 +32,7 @@ class Ground:
     low: Floats
     close: Floats
     _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
     def some(self) -> np.ndarray:
@@ -38,14 +40,21 @@ class Ground:
         return self.last > self.first
 
     def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """Return what ``make`` returns, made once for a key; the KEPT last asked for are kept."""
-        found = self._made.pop(key, None)
-        if found is None:
-            found = make()
-        self._made[key] = found
-        while len(self._made) > KEPT:
-            self._made.pop(next(iter(self._made)), None)
-        return found
+        """Return what ``make`` returns, made once for a key; the KEPT last asked for are kept.
+
+        Threads that ask at once may each make it.
+        """
+        with self._lock:
+            found = self._made.pop(key, None)
+            if found is not None:
+                self._made[key] = found
+                return found
+        made = make()
+        with self._lock:
+            self._made[key] = made
+            while len(self._made) > KEPT:
+                del self._made[next(iter(self._made))]
+        return made
 
     def extremes(self, last: Ints) -> tuple[Floats, Floats]:
         """Return the highest high and lowest low of each session up to its row ``last``; NaN where there is none."""

@@ -1,6 +1,6 @@
 """What trades come to: R-based and account-based metrics, each defined once. Undefined is None, never 0."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ def equity_columns(trades: Mapping[str, Any], capital: float) -> dict[str, Any]:
     }
 
 
-def merged(many: list[Mapping[str, Any]]) -> dict[str, Any]:
+def merged(many: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the rows of several symbols as one, by exit, then entry, then symbol."""
     whole = {name: _joined([each[name] for each in many]) for name in many[0]}
     order = np.lexsort([np.ma.getdata(whole[name]).astype(kind) for name, kind in _ORDER])

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from ...io.durable import disk_errors
 from . import charts
+from .attribution import entry_minutes, kinds_of
 from .files import safe
 from .metrics import attribution, buckets, concentration
-from .report_tables import cell, entry_minutes, events, identity, metrics, months, ranges, settings, table, trades
+from .report_tables import cell, events, identity, metrics, months, ranges, settings, table, trades
 from .run import SessionRun
 from .tables import sessions_of
 from .walk import Walked
@@ -126,10 +127,8 @@ def _pictures(run: SessionRun, one: Walked) -> list[str]:
 def _sections(run: SessionRun, one: Walked, row: Mapping[str, Any]) -> list[str]:
     """Return the tables of a page."""
     found = one.trades
-    score = np.floor(np.asarray(found["confluence_score"], np.float64) * 2) / 2
-    clock = entry_minutes(one) // 30 * 30
-    scores, hours = buckets(found, score), buckets(found, clock)
-    by_hour = [each | {"bucket": f"{each['bucket'] // 60:02}:{each['bucket'] % 60:02}"} for each in hours]
+    kinds = kinds_of(dict(found) | {"minute": entry_minutes(one)})
+    scores, hours = buckets(found, kinds["score"]), buckets(found, kinds["entry_time"])
     held = concentration(found, sessions_of([one]))
     quiet = not row["total_trades"]
     return [
@@ -138,7 +137,7 @@ def _sections(run: SessionRun, one: Walked, row: Mapping[str, Any]) -> list[str]
         *([] if quiet else ['<div class="grid">']),
         *([] if quiet else [_block("What each factor was worth", _factors(attribution(found)))]),
         *([] if quiet else [_block("By score", _bucketed("Score from", scores))]),
-        *([] if quiet else [_block("By time of entry, local", _bucketed("From", by_hour))]),
+        *([] if quiet else [_block("By time of entry, local", _bucketed("From", hours))]),
         *([] if quiet else [_block("What hangs on few", _plain(held))]),
         *([] if quiet else ["</div>"]),
         "<h2>Opening ranges</h2>" + ranges(run, one),
@@ -175,7 +174,7 @@ def _bucketed(head: str, rows: Sequence[Mapping[str, Any]]) -> str:
         (head, "Trades", "Win", "R each", "Total R"),
         [
             (
-                each["bucket"] if isinstance(each["bucket"], str) else f"{each['bucket']:g}",
+                each["bucket"],
                 f"{each['count']:,}",
                 _number(each["win_rate"], ".0%"),
                 _number(each["avg_r"], "+.3f"),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -13,9 +13,11 @@ from ... import __version__
 from ...io.digest import config_digest
 from ..show import plain
 from .config import Config
+from .files import leaves
+from .given import asked_as, instrument_of
 from .metrics import drawdown
 from .prepare import NO_DATA, OK, VERDICTS
-from .run import SessionRun, config_of, instrument_of, lines_of
+from .run import SessionRun, config_of, lines_of
 from .walk import Walked
 
 MOST = 2000  # trades and events of a page; the tables of the run hold all
@@ -63,12 +65,6 @@ def months(found: Mapping[str, Any]) -> str:
         rows.append((year, *sums, f"{r[mine].sum():+.1f}", f"{mine.sum():,}", f"{fall:.1f}"))
     names = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
     return table(("Year", *names, "Total", "Trades", "Deepest fall"), rows)
-
-
-def entry_minutes(one: Walked) -> np.ndarray:
-    """Return the local time of each entry, int64 minutes after midnight."""
-    moments = [_local(ts, one) for ts in np.asarray(one.trades["entry_timestamp"]).tolist()]
-    return np.array([moment.hour * 60 + moment.minute for moment in moments], np.int64)
 
 
 def _local(ts: int, one: Walked) -> datetime:
@@ -134,13 +130,13 @@ def _first(count: int) -> str:
 def identity(run: SessionRun, one: Walked) -> str:
     """Return what decides the results, by which they can be found again."""
     config, facts = config_of(run.task, run.given), run.given.piece.facts
-    how, costs = instrument_of(one.symbol, run.task.config, run.given.source == "binance"), run.task.config.backtest
+    how, costs = instrument_of(one.symbol, run.task.config), run.task.config.backtest
     rows = [("run", run.run_id), ("version", __version__), ("settings, sha256", config_digest(config))]
     rows += [("candles, sha256", facts.content_sha256)]
     rows += [tuple(each.split(None, 1)) for each in lines_of(run.task, run.given)]
     rows += [("sessions", f"{one.ready.hours.place}; times are of {one.ready.hours.zone}")]
-    if how.proxy_symbol:
-        rows += [("candles of", how.proxy_symbol)]
+    if (asked := asked_as(one.symbol, run.task.config)) != one.symbol:
+        rows += [("candles of", asked)]
     rows += [("a point is worth", f"{how.point_value:g}, times {costs.contracts_per_trade} a trade")]
     order = "stops before targets" if costs.conservative_fills else "open, high or low whichever is nearer, close"
     rows += [("fills", f"stops and targets at their price, at the open where it lies beyond; inside a candle {order}")]
@@ -154,22 +150,14 @@ def identity(run: SessionRun, one: Walked) -> str:
 
 def settings(config: Config) -> str:
     """Return every setting; those that differ from their default stand in bold."""
-    known = dict(_leaves(Config().model_dump(mode="json")))
+    known = dict(leaves(Config().model_dump(mode="json")))
     rows = []
-    for name, value in _leaves(config.model_dump(mode="json")):
+    for name, value in leaves(config.model_dump(mode="json")):
         text = value if isinstance(value, str) else json.dumps(value)
         kind = ' class="other"' if known.get(name) != value else ""
         rows.append(f"<tr{kind}><td>{cell(name)}</td><td>{cell(text)}</td></tr>")
     inside = f'<div class="wide"><table class="words">{"".join(rows)}</table></div>'
     return f"<details><summary>{len(rows)} settings; in bold what is not the default</summary>{inside}</details>"
-
-
-def _leaves(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{before}{name}.")
-        else:
-            yield before + name, value
 
 
 def trades(one: Walked) -> str:

@@ -17,9 +17,10 @@ from ..ledger import ledger_of
 from ..progress import progress
 from ..recipe import Clock, say_if_compiling
 from ..settings import Guards, Store
+from .given import Given, Task
 from .prepare import ready_on
 from .proof import Proof, proof
-from .run import Given, Task, config_of, errors_of, lands_of, lines_of, recorded
+from .run import config_of, errors_of, lands_of, lines_of, recorded
 from .search import Searched, Work, search, trials_table
 from .tables import tables_of
 from .walk import walk

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +25,7 @@ def result(run: SessionRun, folder: Path, verbose: bool) -> None:
     """Print the results, and where they lie; raises what kept the run from being saved."""
     out = console()
     for line in lines_of(run.task, run.given) if verbose else ():
-        out.print(line)
+        out.print(plain(line), soft_wrap=True)
     for note in (*run.given.kept, *run.given.notes) if verbose else run.given.kept:
         out.print(plain(note), soft_wrap=True)
     if run.task.validate:
@@ -34,7 +35,10 @@ def result(run: SessionRun, folder: Path, verbose: bool) -> None:
         out.print(*perturbation(run.tables["perturbation"]), sep="\n")
     if verbose:
         out.print(", ".join(f"{name} {ms / 1000:.2f}s" for name, ms in run.clock.spent.items()))
-    out.print(f"\nrun {run.run_id}\n    {run.path}\nfiles\n    {folder}", soft_wrap=True)
+    lines = Text(f"✓ Results saved to: {plain(str(folder))}\n✓ Run ID: {run.run_id}")
+    fits = max(map(len, lines.plain.splitlines())) <= out.width - 4
+    out.print(Panel(lines, title="Backtest Complete", expand=False) if fits else lines, soft_wrap=not fits)
+    out.print(f"run {run.run_id}\n    {run.path}", soft_wrap=True)
 
 
 def _incomplete(run: SessionRun) -> None:
@@ -45,9 +49,8 @@ def _incomplete(run: SessionRun) -> None:
     done = f", {skipped:,} skipped" if run.task.validate == "skip_day" else ""
     out.print(f"{len(rows):,} of {count:,} sessions are not complete{done}; results/sessions.parquet has all")
     for row in rows[:10]:
-        range_ = f"range {row['or_present']} of {row['or_expected']}"
-        found = f"{row['present']} of {row['expected']} candles, {range_}"
-        out.print(f"  {plain(row['symbol'])} {row['day']}  {found}  {row['reasons'].replace(' ', ', ')}")
+        found = f"{row['present']}/{row['expected']} candles, range {row['or_present']}/{row['or_expected']}"
+        out.print(f"  {plain(row['symbol'])} {row['day']}  {found}: {row['reasons'].replace(' ', ', ')}")
 
 
 def summary(run: SessionRun) -> None:
@@ -55,8 +58,6 @@ def summary(run: SessionRun) -> None:
     rows = run.tables["symbols"].to_pylist()
     heads = ("Symbol", "Trades", "Win Rate", "Total R", "Expectancy", "Sharpe", "Max DD")
     out = console()
-    out.print()
-    out.print(_table("Per-Symbol Results", heads, [_cells(row) for row in rows if row["symbol"] is not None]))
     whole = next(row for row in rows if row["symbol"] is None)
     lines = [
         ("Total Symbols", str(len(run.walked))),
@@ -65,11 +66,13 @@ def summary(run: SessionRun) -> None:
         ("Average R per Trade", _r(whole["average_r"], 3)),
         ("Worst and best order in candles", f"{_r(whole['worst_r'])} to {_r(whole['best_r'])}"),
     ]
-    out.print(_table("Aggregated Results", ("", ""), lines))
+    each = _table("Per-Symbol Results", heads, [_cells(row) for row in rows if row["symbol"] is not None])
+    both = Group(each, _table("Aggregated Results", ("", ""), lines))
+    out.print(Panel(both, title="Backtest Summary", expand=False))
     if not whole["total_trades"]:
-        out.print(f"No trades: {_why_none(run)}", soft_wrap=True)
+        out.print(f"No trades generated: {_why_none(run)}", soft_wrap=True)
     for symbol, error in run.given.failed.items():
-        out.print(f"{plain(symbol)} left out: {plain(error)}", soft_wrap=True)
+        out.print(f"No data fetched for {plain(symbol)}: {plain(error)}", soft_wrap=True)
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

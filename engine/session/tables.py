@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from ...io import schemas, session_schemas
+from .attribution import attribution_table
 from .config import Config
-from .metrics import equity_columns, merged, metrics_of
+from .metrics import concentration, equity_columns, merged, metrics_of
 from .prepare import OK
 from .walk import Walked
 
@@ -22,6 +23,7 @@ def tables_of(walked: Sequence[Walked], config: Config, run_id: str) -> dict[str
         "governance": _stacked(session_schemas.GOVERNANCE, [each.events for each in walked], run_id),
         "equity": _equity(walked, trades, config, run_id),
         "symbols": _symbols(walked, trades, config, run_id),
+        "attribution": attribution_table(walked, run_id),
         "factors": _stacked(session_schemas.FACTOR_TABLE, [factor_columns(each) for each in walked], run_id),
     }
 
@@ -39,8 +41,11 @@ def _equity(walked: Sequence[Walked], trades: Mapping[str, Any], config: Config,
 
 def _symbols(walked: Sequence[Walked], trades: Mapping[str, Any], config: Config, run_id: str) -> pa.Table:
     capital = config.backtest.initial_capital
-    rows = [{"symbol": each.symbol, **metrics_of(each.trades, sessions_of([each]), capital)} for each in walked]
-    rows.append({"symbol": None, **metrics_of(trades, sessions_of(walked), capital)})
+    scopes = [(each.symbol, each.trades, sessions_of([each])) for each in walked]
+    rows = [
+        {"symbol": symbol, **metrics_of(some, days, capital), **concentration(some, days)}
+        for symbol, some, days in (*scopes, (None, trades, sessions_of(walked)))
+    ]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return schemas.table(session_schemas.SYMBOLS, columns, run_id)
 

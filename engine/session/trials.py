@@ -15,7 +15,7 @@ from .metrics import Metric, metrics_of
 from .prepare import ready_on
 from .walk import found_of
 
-WORKERS = 8  # at most: each holds a ground of its own, and half of the work is Python's
+WORKERS = 8  # at most: half of the work is Python's
 MICRO = 1_000_000  # millionths of R: sums of them do not depend on their order
 
 
@@ -112,10 +112,9 @@ def made_by_all(
     done = [0] * threads
 
     def some(worker: int) -> None:
-        own = [replace(each, ground=replace(each.ground, _made={})) for each in lands] if worker else lands
         for i in range(worker, len(configs), threads):
             try:
-                found[i] = replace(made_of(own, days, configs[i]), trades={})
+                found[i] = replace(made_of(lands, days, configs[i]), trades={})
             except UsageError:
                 found[i] = None
             done[worker] += 1

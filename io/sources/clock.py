@@ -29,6 +29,8 @@ def other_clock(
         return ""
     opens, closes = opens[days], closes[days]
     now = _covered(ts, opens, closes, interval_ms)
+    if now > 1 - _GAIN:
+        return ""
     fits = []
     for name in dict.fromkeys((zone, *zones)):
         off = _offsets(ts, ZoneInfo(name))

@@ -38,7 +38,7 @@ def test_a_strange_origin_makes_streamlit_ask_no_server_for_this_machines_addres
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["--port", "0"], 2, "--port is 0; it must be 1..65535"),
+        (["--port", "65536"], 2, "--port is 65536; it must be 0 (a free one) to 65535"),
         (["--runs", "nowhere"], 2, "nowhere is not a directory; name the directory of runs with --runs"),
     ],
 )

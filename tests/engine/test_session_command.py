@@ -33,29 +33,35 @@ def backtest(*words):
     return main(["backtest", "--quiet", *words])
 
 
-# The guide's examples as they are typed, on candles that need no network; those of Yahoo are in tests/io/sources.
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--symbols", "SPY", *DAYS, "--synthetic"),
-        ("--symbols", "SPY", "QQQ", "IWM", *DAYS, "--synthetic"),
-        ("--symbols", "SPY", *DAYS, "--cache", "--synthetic"),
-        ("--symbols", "SPY", *DAYS, "--config", "my_config.yaml", "--synthetic"),
-        ("--symbols", "SPY", "QQQ", *DAYS, "--validate-or", "--synthetic"),
-        ("--symbols", "SPY", *DAYS, "--verbose", "--synthetic"),
-        ("--symbols", "SPY", *DAYS, "-v", "--output-dir", "results", "--synthetic"),
-    ],
-)
-def test_examples_of_the_guide(words, here, capsys):
-    code = backtest(*words)
+# The guide's examples as they are typed are in tests/test_session_guide.py.
+def test_short_flags_and_another_folder(here, capsys):
+    code = backtest("--symbols", "SPY", *DAYS, "-v", "--output-dir", "results", "--synthetic")
     printed = capsys.readouterr().out
 
     assert not code
-    assert all(len(line) <= 80 for line in printed.splitlines() if "run_id=" not in line and "cache/" not in line)
-    for text in ("ORB Confluence Strategy", "Per-Symbol Results", "Aggregated Results", "Total R", "backtest_2"):
-        assert text in printed
-    root = here / ("results" if "results" in words else "runs")
-    assert [1] == [len(list(each.glob("all_trades.csv"))) for each in root.glob("backtest_*")]
+    assert "rules    OR-1 on FS-1" in printed and "sessions 0." in printed
+    assert [1] == [len(list(each.glob("all_trades.csv"))) for each in here.glob("results/backtest_*")]
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "kinds"),
+    [
+        ((), "log_level: DEBUG", {"DEBUG", "INFO"}),
+        ((), "log_level: info", {"INFO"}),
+        (("-v",), "log_level: error", {"DEBUG", "INFO"}),
+        ((), "log_level: error", set()),
+        ((), "log_to_file: false", None),
+    ],
+)
+def test_the_log_has_what_its_level_asks_for(words, settings, kinds, here):
+    (here / "mine.yaml").write_text(settings)
+    backtest("--symbols", "SPY", *DAYS, "--synthetic", "--config", "mine.yaml", *words)
+    (folder,) = here.glob("runs/backtest_*")
+    log = folder / "backtest_run.log"
+
+    assert kinds == ({line.split()[0] for line in log.read_text().splitlines()} if log.exists() else None)
+    if kinds and "DEBUG" in kinds:
+        assert "DEBUG    SPY 2024-01-0" in log.read_text() and "DEBUG    orb.base_minutes = 15" in log.read_text()
 
 
 def test_a_second_run_takes_what_the_cache_has(here, capsys):
@@ -129,7 +135,7 @@ def test_nothing_traded_says_why(here, capsys):
     (here / "none.yaml").write_text("scoring:\n  base_required: 3\norb:\n  min_atr_mult: 50\n  max_atr_mult: 60\n")
     backtest("--symbols", "SPY", *DAYS, "--config", "none.yaml", "--synthetic")
 
-    assert "No trades: " in capsys.readouterr().out
+    assert "No trades generated: " in capsys.readouterr().out
 
 
 def test_the_earlier_words_of_backtest_are_still_there(capsys):

@@ -3,8 +3,9 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from highwater.engine.settings import Sources, Store, Trading, resolved, takes
+from highwater.engine.settings import Reading, Rows, Sources, Store, Trading, resolved, takes
 from highwater.engine.shell import run
+from highwater.engine.trace_settings import Market
 from highwater.io.errors import UsageError
 
 FILES = {"alerts": Path("a.csv"), "candles": Path("c.csv")}
@@ -45,11 +46,18 @@ def test_the_flags_of_records_are_in_the_help_with_their_notes_and_defaults(caps
     assert "--sources" not in text
 
 
-@pytest.mark.parametrize("record", [Sources, Trading, Store])
+@pytest.mark.parametrize("record", [Sources, Reading, Rows, Market, Trading, Store])
 def test_every_field_is_explained(record):
     notes = inspect.getdoc(record).partition("Args:\n")[2]
 
-    assert list(inspect.signature(record).parameters) == [line.split(":")[0].strip() for line in notes.splitlines()]
+    assert list(inspect.get_annotations(record)) == [line.split(":")[0].strip() for line in notes.splitlines()]
+
+
+def test_the_fields_of_a_record_come_before_those_it_shares():
+    names = list(inspect.signature(command).parameters)
+
+    assert ["word", "mode", "alerts", "candles"] == names[:4]
+    assert names.index("coverage_end") < names.index("interval") < names.index("ts_label") < names.index("horizon")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every page of the dashboard, as Streamlit's own test bench runs it: with runs of each kind, none, and damaged ones."""
+"""Every page of the dashboard, as Streamlit's own test bench runs it: on runs of each kind, none, damaged ones."""
 
 import re
 import shutil

@@ -229,6 +229,13 @@ def test_every_number_is_among_the_ranges():
         ({"instruments": {"spy": {**SPY, "tick": 1}}}, r"unknown key 'instruments.spy.tick'.*tick_size"),
         ({"orb": {"base_minutes": 99, "adaptve": True}}, "unknown key 'orb.adaptve'"),
         ({"trade": {"t1_r": 99.0}}, "trade: t1_r 99 must be below t2_r 1.5"),
+        ({"backtest": {"start_date": "soon"}}, "backtest.start_date: is 'soon'; it must be a day such as 2024-01-02"),
+        ({"backtest": {"end_date": 20240102}}, "backtest.end_date: is 20240102; it must be a day"),
+        (
+            {"backtest": {"start_date": "2024-01-02", "end_date": "2024-01-02"}},
+            "backtest: start_date 2024-01-02 must be before end_date 2024-01-02",
+        ),
+        ({"backtest": {"random_seed": -1}}, "backtest.random_seed is -1"),
         ({"trade": {"t2_r": 3.0}}, "trade: t2_r 3 must be below runner_r 2"),
         ({"trade": {"t1_pct": 0.9}}, "trade: t1_pct 0.9 and t2_pct 0.25 must not be above 1 together"),
         ({"orb": {"low_norm_vol": 0.9}}, "orb: low_norm_vol 0.9 must be below high_norm_vol 0.85"),

@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 import pytest
 from highwater.engine.recipe import Clock
 from highwater.engine.session.config import parse
+from highwater.engine.session.given import Feed, Task, fetch
 from highwater.engine.session.report import page, write_reports
-from highwater.engine.session.run import Task, fetch, hours_of, run_sessions
+from highwater.engine.session.run import run_sessions
 from highwater.engine.settings import Store
 from highwater.io.errors import StoreError
-from highwater.io.sources.series import Synthetic
 
 HOSTILE = "</style><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\"'\x1b[31m"
 FEW = {"scoring": {"enabled": False}, "trade": {"t1_r": 0.75}}
@@ -45,9 +45,8 @@ class Read(HTMLParser):
 
 def done(folder, settings=FEW, symbols=("SPY", "QQQ"), end=date(2024, 3, 1), **more):
     task = Task(symbols, date(2024, 1, 2), end, 60_000, parse(settings, "settings"), **more)
-    longest = hours_of(task, False)[symbols[0]]
     store, clock = Store(runs=folder, quiet=True), Clock()
-    given = fetch(task, Synthetic(longest.open, longest.close), store, None, clock)
+    given = fetch(task, Feed("synthetic"), store, None, clock)
     return run_sessions(task, given, store, ("backtest",), clock)
 
 

@@ -9,11 +9,11 @@ from highwater.engine.recipe import Clock
 from highwater.engine.rerun import rerun
 from highwater.engine.session.config import parse
 from highwater.engine.session.files import safe, write_files
-from highwater.engine.session.run import Task, fetch, hours_of, instrument_of, run_sessions
+from highwater.engine.session.given import Feed, Task, fetch
+from highwater.engine.session.run import run_sessions
 from highwater.engine.settings import Store
 from highwater.io.errors import DataError, MissingError
 from highwater.io.runs import verify
-from highwater.io.sources.series import Files, Synthetic
 
 MINUTE = 60_000
 FEW = {"scoring": {"enabled": False}}
@@ -23,15 +23,10 @@ def task(symbols=("SPY", "QQQ"), settings=FEW, end=date(2024, 2, 10), **more):
     return Task(symbols, date(2024, 1, 2), end, MINUTE, parse(settings, "settings"), **more)
 
 
-def synthetic(what):
-    longest = hours_of(what, False)[what.symbols[0]]
-    return Synthetic(longest.open, longest.close)
-
-
-def done(folder, what, source=None, **store):
+def done(folder, what, feed=None, **store):
     store = Store(runs=folder, quiet=True, **store)
     clock = Clock()
-    given = fetch(what, source or synthetic(what), store, None, clock)
+    given = fetch(what, feed or Feed("synthetic"), store, None, clock)
     return run_sessions(what, given, store, ("backtest",), clock)
 
 
@@ -52,6 +47,7 @@ def test_a_run_is_published_whole(run):
         "governance",
         "equity",
         "symbols",
+        "attribution",
         "factors",
         "sessions",
         "errors",
@@ -128,8 +124,8 @@ def test_a_rerun_without_its_candles_says_so(run, tmp_path):
 
 
 def test_a_symbol_that_fails_leaves_the_others(tmp_path, run):
-    source = Files(_file(tmp_path, run))
-    found = done(tmp_path / "runs", task(("SPY", "NONE")), source)
+    feed = Feed("file", _file(tmp_path, run))
+    found = done(tmp_path / "runs", task(("SPY", "NONE")), feed)
 
     assert ["SPY"] == [each.symbol for each in found.walked]
     assert ["NONE"] == list(found.given.failed)
@@ -140,7 +136,7 @@ def test_a_symbol_that_fails_leaves_the_others(tmp_path, run):
 
 def test_no_symbol_with_candles_is_an_error(tmp_path, run):
     with pytest.raises(DataError, match="NONE"):
-        done(tmp_path / "runs", task(("NONE",)), Files(_file(tmp_path, run)))
+        done(tmp_path / "runs", task(("NONE",)), Feed("file", _file(tmp_path, run)))
 
 
 def _file(folder, run):
@@ -153,20 +149,13 @@ def _file(folder, run):
     return path
 
 
-def test_an_instrument_is_found_by_symbol_and_name():
-    config = parse({"instruments": {"spy": {"symbol": "SPX"}, "btc": {"symbol": "BTCUSDT", "calendar": "24/7"}}}, "x")
-
-    assert "SPX" == instrument_of("SPY", config).symbol
-    assert "24/7" == instrument_of("btcusdt", config).calendar
-    assert ("XNYS", "24/7") == (instrument_of("QQQ", config).calendar, instrument_of("ETHUSDT", config, True).calendar)
-
-
 def test_the_files_of_the_guide(run, tmp_path):
     folder = write_files(run, tmp_path)
     names = {
         f"{symbol}_{what}" for symbol in ("SPY", "QQQ") for what in ("trades.parquet", "metrics.json", "equity.parquet")
     }
     names |= {"all_trades.parquet", "all_trades.csv", "combined_equity.parquet", "config.json"}
+    names |= {"backtest_run.log"}
 
     assert names == {path.name for path in folder.iterdir()}
     assert folder.name.startswith("backtest_2")
@@ -201,12 +190,9 @@ def test_candles_on_another_clock_are_named(run, tmp_path):
     path.write_text(
         "timestamp,open,high,low,close,volume\n" + "\n".join(",".join(map(str, row)) for row in rows) + "\n"
     )
-    early = task(
-        ("SPY",), {**FEW, "instruments": {"SPY": {"symbol": "SPY", "session_start": "14:30", "session_end": "16:00"}}}
-    )
 
     with pytest.raises(DataError, match="New_York local time"):
-        done(tmp_path / "runs", early, Files(path))
+        done(tmp_path / "runs", task(("SPY",)), Feed("file", path))
 
 
 def test_the_manifest_names_the_source_of_each_symbol(run):
