@@ -87,11 +87,8 @@ TREE = {
     },
     "config": {"show": config_command.config_show},
     "backtest": session_command.backtest,
-<<<<<<< HEAD
     "dashboard": dashboard_command.dashboard,
-=======
     "serve": serve_command.serve,
->>>>>>> main
     "demo": commands.demo,
     "bench": bench_command.bench,
     "optimizer": sweep_command.sweep,
