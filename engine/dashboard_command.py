@@ -32,7 +32,7 @@ def dashboard(*, runs: Path = Path("runs"), port: int = 8501, script: bool = Fal
         raise MissingError(f"{runs} is not a directory; name the directory of runs with --runs")
     port = _free(port)
     os.environ["HIGHWATER_RUNS"] = str(runs.absolute())
-    print(f"http://{HOST}:{port}  (runs in {runs}; Ctrl-C ends it)", flush=True)
+    print(f"starting the dashboard of {runs}; Ctrl-C ends it", flush=True)  # Streamlit says where, once it is there
     _serve(port)
     return None
 

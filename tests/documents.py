@@ -10,6 +10,6 @@ README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, WEB = (
         *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md", "engine/web/README.md"),
     )
 )
-NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
-ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB)
+NOTEBOOKS, DASHBOARD = ROOT / "engine/NOTEBOOKS.md", ROOT / "engine/dashboard/README.md"
+ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, DASHBOARD)
 TEXT = "\n".join(path.read_text() for path in ALL)

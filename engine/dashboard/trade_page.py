@@ -83,8 +83,9 @@ def show(_: Path, run: Run) -> None:
 def _filters(run: Run, sessions: bool, result: str) -> list[str]:
     """Show the filters, and return what they ask for."""
     who = "symbol" if sessions else "caller_name"
-    table = page(run, "symbols" if sessions else "callers", columns=[who], limit=1000).table
-    names = sorted({name for name in table[who].to_pylist() if name})
+    named = "symbols" if sessions else "callers"
+    rows = page(run, named, columns=[who], limit=1000).table[who] if run.manifest.artifact(named) else ()
+    names = sorted({str(name) for name in rows if name.as_py()})
     kind = "session_trades" if sessions else "trades"
     some = page(run, kind, columns=["exit_reason"], limit=1000).table["exit_reason"].to_pylist()
     first, second, third, fourth = st.columns(4)

@@ -27,8 +27,8 @@ OF_A_RUN = {
     "traces": ["Overview", "Artifacts"],
     "path-only": ["Overview", "Callers"],
 }
-# Streamlit's: its toolbar's menu, the canvas of its tables, and the regions that its own page has none of.
-THEIRS = {"aria-allowed-attr", "aria-required-children", "aria-toggle-field-name", "scrollable-region-focusable"}
+# Streamlit's: the sections of its list of pages, which are no list items.
+THEIRS = {"list", "listitem"}
 
 
 @contextlib.contextmanager
@@ -106,7 +106,9 @@ def go(page, title):
 def choose(page, row=0):
     """Choose a row of the first table on a page."""
     table = page.locator("[data-testid=stDataFrame]").first
-    table.locator("canvas").first.click(position={"x": 16, "y": 35 * (row + 1) + 17})
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 16, box["y"] + 35 * (row + 1) + 17)
     page.wait_for_timeout(500)
 
 
@@ -173,7 +175,7 @@ def test_axe_finds_nothing_serious_that_is_ours(browser, address, made, scheme):
             go(page, title)
             for each in Axe().run(page).response["violations"]:
                 if each["impact"] in ("serious", "critical") and each["id"] not in THEIRS:
-                    found[title, each["id"]] = [node["html"][:200] for node in each["nodes"]][:3]
+                    found[title, each["id"]] = [node["html"][:160] for node in each["nodes"]][:2]
 
     assert {} == found
 
