@@ -184,21 +184,22 @@ def lab_of(client: "Client", text: str) -> str:
 
 @contextlib.contextmanager
 def told(quiet: bool) -> "Iterator[OnEvent]":
-    """Yield what shows the events of a fetch on stderr: a bar for the list, then one for what is fetched."""
+    """Yield what shows the events of a fetch on stderr: a bar of what is stored, and a line for each failure."""
     from .progress import progress
 
-    stages = {"page": "backtests listed", "stored": "answers stored"}
     with contextlib.ExitStack() as stack:
-        shown: dict[str, Any] = {}
+        shown: list[Any] = []
+        most = 0
 
         def on_event(event: Any) -> None:
+            nonlocal most
             if event.kind == "failed" and not quiet:
                 print(event.text, file=sys.stderr)
-            if event.kind in stages and event.total:
-                if event.kind not in shown:
-                    stack.close()
-                    shown[event.kind] = stack.enter_context(progress(stages[event.kind], event.total, quiet))
-                shown[event.kind](event.done)
+            if event.kind == "stored":
+                if not shown:
+                    most = event.total
+                    shown.append(stack.enter_context(progress("answers stored", most, quiet)))
+                shown[0](min(event.done, most))  # a running lab may get more meanwhile
 
         yield on_event
 

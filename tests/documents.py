@@ -10,6 +10,9 @@ README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, WEB = (
         *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md", "engine/web/README.md"),
     )
 )
-NOTEBOOKS, DASHBOARD = ROOT / "engine/NOTEBOOKS.md", ROOT / "engine/dashboard/README.md"
-ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, DASHBOARD)
+NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
+FIGURES_OF_LABS, LABS = ROOT / "engine/labs/METRICS.md", ROOT / "engine/labs/README.md"
+REPORTS, DASHBOARD = ROOT / "engine/report/README.md", ROOT / "engine/dashboard/README.md"
+ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, FIGURES_OF_LABS, LABS, REPORTS)
+ALL = (*ALL, DASHBOARD)
 TEXT = "\n".join(path.read_text() for path in ALL)

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from .... import __version__
@@ -48,10 +49,12 @@ def application(root: Path, gate: Gate) -> App:
 def _document(app: FastAPI) -> None:
     """Serve the OpenAPI document and the page of it; none of these is described by itself."""
     files: dict[str, tuple[Callable[[], str], str]] = {
-        "/docs": (lambda: docs.page(app.openapi()), "text/html; charset=utf-8"),
+        "/docs": (lambda: docs.page(_described(app)), "text/html; charset=utf-8"),
         "/docs/style.css": (lambda: docs.STYLE, "text/css; charset=utf-8"),
+        "/docs/script.js": (lambda: docs.SCRIPT, "text/javascript; charset=utf-8"),
         "/docs/icon.svg": (lambda: docs.ICON, "image/svg+xml"),
-        "/openapi.json": (lambda: json.dumps(app.openapi()), "application/json"),
+        "/favicon.ico": (lambda: docs.ICON, "image/svg+xml"),  # of pages that are no page of ours, such as JSON
+        "/openapi.json": (lambda: json.dumps(_described(app)), "application/json"),
     }
 
     def served(make: Callable[[], str], media: str) -> Callable[[Request], Response]:
@@ -62,6 +65,17 @@ def _document(app: FastAPI) -> None:
 
     for path, (make, media) in files.items():
         app.add_route(path, served(make, media), include_in_schema=False)
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document with examples as they were given: FastAPI leaves nulls out of them."""
+    document = app.openapi()
+    for router in (origin.router, more.router):
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                told = document["paths"][route.path]["get"]["responses"]["200"]["content"]["application/json"]
+                told["example"] = route.responses[200]["content"]["application/json"]["example"]
+    return document
 
 
 def _errors(app: FastAPI) -> None:

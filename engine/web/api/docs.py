@@ -32,6 +32,16 @@ ICON = (
 )
 
 
+# A form leaves out what nobody filled in; back on the page, it may be filled in again.
+SCRIPT = """
+const each = (form, act) => { for (const field of form.elements) if (field.name) act(field) }
+addEventListener("submit", (event) => each(event.target, (field) => { field.disabled = !field.value }))
+addEventListener("pageshow", () => {
+  for (const form of document.forms) each(form, (field) => { field.disabled = false })
+})
+"""
+
+
 def page(document: Mapping[str, Any]) -> str:
     """Return the page of an OpenAPI document."""
     paths = {path: each["get"] for path, each in document["paths"].items()}
@@ -42,6 +52,7 @@ def page(document: Mapping[str, Any]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<title>{title}</title><link rel="icon" href="/docs/icon.svg"><link rel="stylesheet" href="/docs/style.css">'
+        '<script src="/docs/script.js" defer></script>'
         f"</head>\n<body><header><h1>{title} {escape(document['info']['version'])}</h1>"
         f"<p>{escape(document['info'].get('description', ''))}</p>"
         '<p>The same for programs: <a href="/openapi.json">openapi.json</a></p></header>\n'
@@ -67,9 +78,13 @@ def _endpoint(path: str, about: Mapping[str, Any]) -> str:
     return (
         f'<details id="{_anchor(path)}"><summary><h2><code>GET {escape(path)}</code></h2> '
         f'<span class="faint">{escape(about["summary"])}</span></summary>'
-        f"<div>{words}{asked}<pre>{escape(curl(path, about))}</pre>"
-        f"<p>{kinds}</p><pre>{escape(example)}</pre></div></details>\n"
+        f"<div>{words}{asked}{_code(curl(path, about))}"
+        f"<p>{kinds}</p>{_code(example)}</div></details>\n"
     )
+
+
+def _code(text: str) -> str:
+    return f'<pre tabindex="0">{escape(text)}</pre>'
 
 
 def _field(each: Mapping[str, Any]) -> str:

@@ -77,6 +77,8 @@ EQUITY = {
     ],
     "final_r": 7.23,
     "max_drawdown_r": -4.375,
+    "final_bps": None,
+    "max_drawdown_bps": None,
 }
 FACTORS = {
     "run_id": ID,

@@ -148,7 +148,7 @@ def equity(
 ) -> Response:
     """The running sum of a run's trades by their exit: in R, or in basis points of one stake a trade.
 
-    Runs on alerts have cumulative_return_bps, drawdown_bps, final_bps and max_drawdown_bps in place of those in R.
+    Runs on alerts have cumulative_return_bps and drawdown_bps, final_bps and max_drawdown_bps; those in R are null.
     """
     run = run_of(request, run_id)
     tag = tagged(request, run)
@@ -159,7 +159,8 @@ def equity(
         row |= {name: utc_text(row[name]) for name in ("entry_timestamp", "exit_timestamp") if name in row}
     total = found.table.num_rows
     whole = {"run_id": run.run_id, "unit": found.unit, **paged(rows, total, limit, offset, "equity_curve")}
-    whole |= {f"final_{unit}": found.final, f"max_drawdown_{unit}": found.max_drawdown}
+    ends = {"final": found.final, "max_drawdown": found.max_drawdown}
+    whole |= {f"{name}_{each}": x if each == unit else None for each in ("r", "bps") for name, x in ends.items()}
     return answer(request, whole, table, tag, total)
 
 
