@@ -6,7 +6,7 @@ import shutil
 import pytest
 import service_runs
 from highwater.engine.dashboard_command import SCRIPT
-from small_market import run
+from small_market import run, table_of
 
 testing = pytest.importorskip("streamlit.testing.v1")
 PAGES = {
@@ -61,7 +61,7 @@ def test_the_pages_of_a_run_of_sessions_have_its_numbers(monkeypatch):
     metrics = {each.label: each.value for each in page.metric}
 
     assert {"Total R", "Win rate", "Total trades", "Max drawdown R"} <= set(metrics)
-    assert "40" == metrics["Total trades"]
+    assert table_of(made.root, "session_trades", made.ids["session"]).num_rows == int(metrics["Total trades"]) > 0
 
 
 def test_trades_are_filtered_and_names_are_never_markup(monkeypatch):
