@@ -1,6 +1,6 @@
 # Highwater's habits. Needs python3 (3.11 to 3.13) with its venv module, and make; the rest is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-crash test-peers test-web test-sources test-dask check bench bench-baseline bench-compare lock clean
+.PHONY: help demo demo-labs test test-crash test-peers test-web screenshots test-sources test-dask check bench bench-baseline bench-compare lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,6 +13,9 @@ help: ## list these commands
 
 demo: .venv/installed ## a made-up market, from alerts to a verdict
 	@$(BIN)/python -m highwater demo
+
+demo-labs: .venv/installed ## HaasOnline's labs from a server that is made up, from the login to a report
+	@$(BIN)/python -m highwater labs demo
 
 test: .venv/installed ## every test, then the kernels' again without compilation
 	$(BIN)/python -m pytest
@@ -32,6 +35,9 @@ test-web: .venv/web/installed ## report, API and dashboard in a real browser; ne
 		apt-get install -y -qq --no-install-recommends chromium; } || \
 		{ echo 'chromium is missing and was not installed: apt-get install chromium' >&2; exit 1; }
 	.venv/web/bin/python -m pytest tests/web
+
+screenshots: .venv/web/installed ## the pictures of the guides, anew; needs chromium
+	PYTHONPATH=tests:tests/web .venv/web/bin/python tests/web/screenshots.py
 
 test-sources: .venv/sources/installed ## real ClickHouse engines and an S3 server, started and stopped by the tests
 	@command -v clickhouse-server >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \

@@ -32,6 +32,7 @@ def show_runs(root: Path, limit: int, json: bool) -> int | None:
             "run_type": "search",
             "created_at": utc_text(made_at(one.run_id)),
             "alerts": None,
+            "trades": None,
             "path": str(one.path),
         }
         for one in unfinished(root)
@@ -44,6 +45,7 @@ def show_runs(root: Path, limit: int, json: bool) -> int | None:
             "run_type": e.manifest.run_type if e.manifest else None,
             "created_at": e.manifest.created_at if e.manifest else None,
             "alerts": e.manifest.counts.get("OK") if e.manifest else None,
+            "trades": e.manifest.counts.get("trades", e.manifest.counts.get("OK")) if e.manifest else None,
             "path": str(e.path),
         }
         for e in entries
@@ -56,7 +58,7 @@ def show_runs(root: Path, limit: int, json: bool) -> int | None:
         print(f"no run in {root}; highwater demo makes some")
         return None
     cells = [
-        [r["run_id"], r["run_type"] or "-", r["status"], (r["created_at"] or "-")[:19], f"{r['alerts'] or 0:,}"]
+        [r["run_id"], r["run_type"] or "-", r["status"], (r["created_at"] or "-")[:19], f"{r['trades'] or 0:,}"]
         for r in rows
     ]
     out = show.console()

@@ -13,11 +13,14 @@ from ..io.runs import RunEntry, find_run, read_manifest
 from . import show
 from .diff import Change, Difference, changes
 from .diff_trades import Metrics, Trades, metrics, trades
+from .report_command import Page
 from .rerun import Rerun, rerun
 from .settings import Store
 
 
-def show_rerun(run: str, alerts: Path | None, candles: Path | None, mem: int | None, store: Store) -> int | None:
+def show_rerun(
+    run: str, alerts: Path | None, candles: Path | None, mem: int | None, store: Store, page: Page
+) -> int | None:
     """Do a run again and print whether its results are the same; exit code 4 where they are not."""
     done = rerun(find_run(store.runs, run).path, store, alerts, candles, mem)
     if store.json:
@@ -32,6 +35,7 @@ def show_rerun(run: str, alerts: Path | None, candles: Path | None, mem: int | N
         print(json_format.dumps(found, indent=2, allow_nan=False))
     else:
         _print_rerun(done)
+    page.write(done.path, store)
     return 4 if done.differences else None
 
 
@@ -82,6 +86,8 @@ def show_diff(root: Path, first: str, second: str, top: int, json: bool) -> int 
         raise UsageError(f"--top is {top}; it must be at least 0")
     entries = [find_run(root, name) for name in (first, second)]
     manifests = [read_manifest(entry.path) for entry in entries]
+    if all(manifest.artifact("lab_analytics") for manifest in manifests):
+        return _show_labs(entries, manifests, top, json)
     for kind in ("trades", "paths"):
         if all(manifest.artifact(kind) for manifest in manifests):
             break
@@ -93,15 +99,29 @@ def show_diff(root: Path, first: str, second: str, top: int, json: bool) -> int 
     if json:
         _print_json(entries, manifests, found, whole)
         return None
-    for label, manifest in zip(("first", "second"), manifests, strict=True):
-        show.console().print(f"{label:<10} {manifest.run_id}, {manifest.run_type}, {manifest.created_at}")
-    _print_changes(found)
-    print()
+    _print_head(manifests, found)
     if isinstance(whole, Trades):
         _print_trades(whole)
     else:
         _print_metrics(whole, top)
     return None
+
+
+def _show_labs(entries: list[RunEntry], manifests: list[Manifest], top: int, json: bool) -> None:
+    """Print how two runs of labs differ, backtest by backtest."""
+    from .labs.diff import show_pairs
+
+    found = changes(*manifests)
+    if not json:
+        _print_head(manifests, found)
+    show_pairs(entries, found, top, json)
+
+
+def _print_head(manifests: list[Manifest], found: Iterable[Change]) -> None:
+    for label, manifest in zip(("first", "second"), manifests, strict=True):
+        show.console().print(f"{label:<10} {manifest.run_id}, {manifest.run_type}, {manifest.created_at}")
+    _print_changes(found)
+    print()
 
 
 def _print_trades(found: Trades) -> None:

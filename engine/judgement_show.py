@@ -1,8 +1,11 @@
 """The verdict on a search as one screen of 80 columns."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from .guards import Evidence
 from .judgement import Judgement
+from .ledger import Ledger
+from .settings import Guards
 from .values import show_bps as percent
 from .verdict import Check, Verdict
 
@@ -21,20 +24,31 @@ def lines(judged: Judgement) -> list[str]:
         f"median {percent(found.median_bps, 0)}, wins {found.win_rate:.0%};",
         f"{counted(found.alerts, 'alert')}, {counted(found.days, 'day')}",
     )
-    out = [headline(judged.verdict), *indented(winner, 0)]
-    for number, check in enumerate(judged.verdict.checks, 1):
+    below = [beside(found, percent), *tried_so_far(judged.asked, judged.ledger, "alerts")]
+    return screen(judged.verdict, winner, below)
+
+
+def screen(verdict: Verdict, winner: Iterable[str], below: Iterable[Iterable[str]]) -> list[str]:
+    """Return a verdict, the words on its winner, every check and what stands below them, a line each."""
+    out = [headline(verdict), *indented(winner, 0)]
+    for number, check in enumerate(verdict.checks, 1):
         out += check_lines(number, check)
+    return out + [line for parts in below for line in indented(parts, _INDENT)]
+
+
+def beside(found: Evidence, shown: Callable[[float], str]) -> list[str]:
+    """Return how rules beside the winner do, and the worst of its stress lanes."""
     lane = min(found.quality.lanes, key=lambda each: each.mean_bps)
-    below = [f"worst lane {percent(lane.mean_bps)} ({lane.name})"]
-    if found.neighbours is not None:
-        below = [f"neighbours {' … '.join(map(percent, found.neighbours))};", *below]
-    out += indented(below, _INDENT)
-    ledger = judged.ledger
-    if judged.asked.holdout:
-        sealed = f"holdout sealed: the last {judged.asked.holdout:.0%} of the days;"
-        out += indented((sealed, f"looked at {counted(ledger.peeks, 'time')}"), _INDENT)
+    worst = f"worst lane {shown(lane.mean_bps)} ({lane.name})"
+    return [worst] if found.neighbours is None else [f"neighbours {' … '.join(map(shown, found.neighbours))};", worst]
+
+
+def tried_so_far(asked: Guards, ledger: Ledger, what: str) -> Iterator[tuple[str, str]]:
+    """Yield what is sealed and how often it was looked at, and what was ever tried on these alerts or candles."""
+    if asked.holdout:
+        yield f"holdout sealed: the last {asked.holdout:.0%} of the days;", f"looked at {counted(ledger.peeks, 'time')}"
     tried = f"{counted(ledger.tried, 'configuration')} in {counted(ledger.searches, 'search', 'es')}"
-    return [*out, *indented(("tried on these alerts so far:", tried), _INDENT)]
+    yield f"tried on these {what} so far:", tried
 
 
 def headline(verdict: Verdict) -> str:

@@ -52,9 +52,9 @@ def ledger_of(runs: Path, digest: str, config: Mapping[str, Any], trials: int, k
     return Ledger(sum(most.values()) + sum(more.values()), len(most), peeks)
 
 
-def peeks_at(runs: Path, alerts_digest: str) -> int:
-    """Return how often a holdout of some alerts was looked at."""
-    return sum("unsealed" in config for config, _ in _before(runs, alerts_digest))
+def peeks_at(runs: Path, digest: str, kind: Kind = "alerts") -> int:
+    """Return how often a holdout of some alerts, or of some sessions' candles, was looked at."""
+    return sum("unsealed" in config for config, _ in _before(runs, digest, kind))
 
 
 def attempt(config: Mapping[str, Any]) -> str:

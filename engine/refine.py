@@ -43,10 +43,10 @@ def check_refine(count: int, trials: int, space: Space, objective: str) -> None:
     need_optuna()
 
 
-def need_optuna() -> None:
+def need_optuna(flag: str = "--refine") -> None:
     """Raise UsageError where optuna is not installed."""
     if importlib.util.find_spec("optuna") is None:
-        raise UsageError("--refine needs optuna, which is not installed; pip install 'highwater[optuna]'")
+        raise UsageError(f"{flag} needs optuna, which is not installed; pip install 'highwater[optuna]'")
 
 
 def version() -> str:
@@ -62,7 +62,7 @@ def refined(there: Ground, work: Plan, best: Frontier, advance: Callable[[int], 
     ``best`` holds the ranking of the random trials; ``advance`` is told the trades done here. The same seed gives the
     same trials with one version of optuna, whatever the threads and the memory.
     """
-    study = _study(work.seed)
+    study = study_of(work.seed)
     rows = {name: values[:BEST] for name, values in best.rows.items()}
     _tell(study, work, {name: rows[name] for name in work.space.named}, rows)
     for first in range(0, work.refine, BATCH):
@@ -77,7 +77,8 @@ def refined(there: Ground, work: Plan, best: Frontier, advance: Callable[[int], 
         advance((first + count) * work.alerts)
 
 
-def _study(seed: int) -> "Study":
+def study_of(seed: int) -> "Study":
+    """Return a study of its own for a search of this seed, nothing told yet."""
     from optuna import create_study, logging
     from optuna.samplers import TPESampler
 

@@ -1,10 +1,12 @@
 """An interrupted search taken up again, from what it kept."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..io.errors import MissingError
-from ..io.searches import find_unfinished, hold
+from ..io.searches import SESSIONS, find_unfinished, hold
 from .kept import check_version
+from .places import candle_place
 from .recipe import prepare
 from .rerun import settings_of
 from .run import Outcome
@@ -14,8 +16,11 @@ from .space import space_in
 from .sweep import planned
 from .sweep_run import run_sweep
 
+if TYPE_CHECKING:
+    from .session.search_run import SearchRun
 
-def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "auto") -> Outcome:
+
+def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "auto") -> "Outcome | SearchRun":
     """Do the rest of the search ``run`` (its id, or four or more characters that begin or end it), and publish it.
 
     It has ``memory`` bytes, or as many as when it began. Raises MissingError where there is none, UsageError where it
@@ -28,8 +33,12 @@ def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "
             raise MissingError(f"the search {run_id} has kept nothing; start it anew")
         before = kept.about()
         check_version(before)
+        if before.get("of") == SESSIONS:
+            from .session.resumed import resume as go_on
+
+            return go_on(kept, store)
         config = before["config"]
-        sources, trading = settings_of(before["settings"], Path(before["alerts"]), Path(before["candles"]))
+        sources, trading = settings_of(before["settings"], Path(before["alerts"]), candle_place(before["candles"]))
         prepared = prepare(sources, trading, store)
         return run_sweep(
             prepared,

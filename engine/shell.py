@@ -18,6 +18,7 @@ from typing import Any
 
 from ..io.config import check_keys, nearest, read_config
 from ..io.errors import HighwaterError, UsageError
+from .bugs import record
 from .shell_help import Parameter, command_help, group_help, parameters
 from .stopping import Terminated, behind, check, exit_of, stoppable
 from .values import convert, is_list
@@ -66,7 +67,15 @@ def _run(tree: Any, argv: list[str], prog: str, version: str) -> int:
     node = next((other for name, other in alone.items() if name in bound), node)
     if getattr(node, "takes_places", False):
         bound["places"] = places
+    else:
+        bound = _opened(parameters(node), bound)
     return _dispatch(node, bound, words, prog)
+
+
+def _opened(params: list[Parameter], bound: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments as the command gets them: a place on a store as the local copy of what lies there."""
+    opens = {each.name: each.kind.open for each in params}
+    return {name: value if (do := opens.get(name)) is None else do(value) for name, value in bound.items()}
 
 
 def _resolve(tree: Any, argv: list[str], prog: str) -> tuple[list[str], Any]:
@@ -99,11 +108,16 @@ def _bind(
     texts = _from_file(file, own) | _from_environment(own)
     texts |= {name: found for name, found in typed.items() if name in known}
     texts |= _place_words([each for each in params if not each.is_flag], words, path)
-    missing = [each.label for each in params if each.required and each.name not in texts]
+    missing = [each.label for each in params if each.required and not _given(each, texts)]
     if missing and not any(name in alone for name in texts):
         raise UsageError(f"missing {', '.join(missing)}; see {path} --help")
     bound = {name: convert(known[name].annotation, text, place) for name, (place, text) in texts.items()}
     return bound, {name: place for name, (place, _) in texts.items()}
+
+
+def _given(each: Parameter, texts: Container[str]) -> bool:
+    """Return whether a parameter is given, or one that stands in for it."""
+    return each.name in texts or any(name in texts or os.environ.get(name) for name in each.spelling.instead)
 
 
 def _read(argv: list[str], flags: dict[str, Parameter], path: str) -> tuple[list[str], dict[str, tuple[str, Any]]]:
@@ -273,22 +287,11 @@ def _verdict(error: BaseException, debug: bool) -> tuple[int, str]:
 
 
 def _record(error: BaseException, debug: bool) -> str:
-    """Append the traceback to the log under a new id, and return the line that names both."""
+    """Keep the traceback in the log under a new id, unless it was printed, and return the line that names both."""
     import secrets
-    import time
-    import traceback
 
-    import platformdirs
-
-    number = secrets.token_hex(4)
+    number, log = (secrets.token_hex(4), None) if debug else record(error)
     what = f"bug {number}: {type(error).__name__}: {error}"
     if debug:
         return what
-    try:
-        log = platformdirs.user_log_path("highwater", appauthor=False, ensure_exists=True) / "errors.log"
-        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            file.write(f"{stamp} {number}\n{''.join(traceback.format_exception(error))}\n")
-    except OSError:
-        return f"{what} (run it again with --debug to see where)"
-    return f"{what} (see {log})"
+    return f"{what} (see {log})" if log else f"{what} (run it again with --debug to see where)"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .places import Runs, Slices
 from .trace_settings import FEE_BPS, SLIPPAGE_BPS
 from .values import Range
 
@@ -26,8 +27,8 @@ def surface(
     max_cells: int = 1_000_000,
     output: Path | None = None,
     top: int = 10,
-    runs: Path = _RUNS,
-    slices: Path | None = None,
+    runs: Runs = _RUNS,
+    slices: Slices | None = None,
     candles: Path | None = None,
     threads: int | None = None,
     json: bool = False,
@@ -124,11 +125,12 @@ def _write(found: "TraceSurface", output: Path) -> None:
 
     from ..io.durable import disk_errors
     from ..io.errors import UsageError
+    from ..io.exports import csv_table
 
     written = pa.Table.from_pylist(_rows(found))
     with disk_errors(f"writing {output}", "name another --output"):
         if output.suffix == ".csv":
-            pa_csv.write_csv(written, output)
+            pa_csv.write_csv(csv_table(written), output)
         elif output.suffix == ".parquet":
             pq.write_table(written, output)
         else:

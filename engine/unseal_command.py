@@ -2,11 +2,12 @@
 
 import sys
 
+from .report_command import Page
 from .settings import Store, takes
 
 
-@takes(store=Store)
-def sweep_unseal(run: str, *, store: Store) -> int | None:
+@takes(store=Store, page=Page)
+def sweep_unseal(run: str, *, store: Store, page: Page) -> int | None:
     """Open the holdout of a sweep or a surface: its winner on the days that were kept from it. Every look is counted.
 
     A search with --holdout 20% never sees the last 20% of its days. This trades them with the winner, as a run of its
@@ -17,12 +18,17 @@ def sweep_unseal(run: str, *, store: Store) -> int | None:
     """
     import json
 
-    from ..io.runs import find_run
+    from ..io.runs import find_run, read_manifest
     from . import show
     from .policy import describe
     from .unseal import unseal
 
-    found = unseal(find_run(store.runs, run).path, store, tuple(sys.argv[1:]))
+    path = find_run(store.runs, run).path
+    if read_manifest(path).run_type == "session":
+        from .session.unseal_show import show_opened
+
+        return show_opened(path, store, tuple(sys.argv[1:]))
+    found = unseal(path, store, tuple(sys.argv[1:]))
     numbers = {
         "search": found.search,
         "found_bps": found.found_bps,
@@ -35,6 +41,7 @@ def sweep_unseal(run: str, *, store: Store) -> int | None:
     if store.json:
         kept = {name: None if value != value else value for name, value in numbers.items()}
         print(json.dumps({"run_id": found.outcome.run_id, "path": str(found.outcome.path), **kept}, indent=2))
+        page.write(found.outcome.path, store)
         return None
     out, some = show.console(), found.outcome.prepared.ok.sum()
     show.head(found.outcome)
@@ -43,10 +50,16 @@ def sweep_unseal(run: str, *, store: Store) -> int | None:
     spread = "too few days for an interval"
     if found.low_bps == found.low_bps:
         spread = f"95% [{show.bps(found.low_bps)}, {show.bps(found.high_bps)}]"
-    look = "the first look" if found.peeks == 1 else f"look {found.peeks}: no longer unseen"
+    look = look_of(found.peeks)
     out.print(
         f"\nholdout  {show.bps(found.mean_bps)} an alert, {spread}; {show.bps(found.found_bps)} where it was found"
     )
     out.print(f"         {some:,} alerts on {found.days:,} days; {look}")
     show.foot(found.outcome)
+    page.write(found.outcome.path, store)
     return None
+
+
+def look_of(peeks: int) -> str:
+    """Return which look at a holdout it is, in words."""
+    return "the first look" if peeks == 1 else f"look {peeks}: no longer unseen"

@@ -12,8 +12,8 @@ from ..io.config import nearest
 from ..io.errors import MissingError, UsageError
 
 
-def function_named(name: str) -> Callable[..., Any]:
-    """Return the function that ``module:function`` or ``folder/file.py:function`` names.
+def function_named(name: str, of: str = "candles") -> Callable[..., Any]:
+    """Return the function that ``module:function`` or ``folder/file.py:function`` names; ``of``: what it is to read.
 
     Modules are looked for in the working directory first, those that the file imports beside it. Importing runs the
     module. Raises MissingError where there is no such file, module or function, UsageError where it cannot be had.
@@ -27,7 +27,7 @@ def function_named(name: str) -> Callable[..., Any]:
             raise MissingError(f"{place} has no {path}{nearest(word, [n for n in dir(found) if n[0] != '_'])}")
         found = getattr(found, word)
     if not callable(found):
-        raise UsageError(f"{name} is a {type(found).__name__}; it must be a function of candles")
+        raise UsageError(f"{name} is a {type(found).__name__}; it must be a function of {of}")
     return found
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,12 @@ def put(path: Path, data: Any, remedy: str) -> None:
         file.write(data)
 
 
+def put_written(path: Path, write: Callable[[NewFile], object], remedy: str) -> None:
+    """Write what ``write`` writes as the file ``path``, as ``put`` does."""
+    with placed(path, remedy) as draft, _new(draft, NEW, remedy, path.name) as file:
+        write(file)
+
+
 def write_parquet(path: Path, table: pa.Table, facts: Mapping[str, str], remedy: str) -> None:
     """Write a table as the export ``path``, one Parquet file; ``facts`` stand in its metadata."""
     check(path, folder=False)
@@ -228,7 +234,20 @@ def _parquet(folder: Path, name: str, tables: Iterable[pa.Table], facts: Mapping
 
 
 def write_csv(folder: Path, name: str, table: pa.Table, remedy: str) -> None:
-    """Write a table as the new file ``name`` of ``folder``.
+    """Write a table as the new file ``name`` of ``folder``, as ``csv_table`` has it."""
+    with _new(folder, name, remedy) as file:
+        pyarrow.csv.write_csv(csv_table(table), file)
+
+
+def csv_bytes(table: pa.Table) -> bytes:
+    """Return a table as CSV, as ``csv_table`` has it."""
+    sink = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(csv_table(table), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def csv_table(table: pa.Table) -> pa.Table:
+    """Return a table as it goes into CSV.
 
     A text that a spreadsheet would take for a formula gets a ``'`` in front, a NUL is written as ``\\x00``.
     """
@@ -237,8 +256,7 @@ def write_csv(folder: Path, name: str, table: pa.Table, remedy: str) -> None:
             plain = pc.replace_substring(table[field.name].cast(pa.string()), "\0", "\\x00")
             plain = pc.replace_substring_regex(plain, r"\A([=+\-@\t\r])", r"'\1")
             table = table.set_column(i, field.name, plain)
-    with _new(folder, name, remedy) as file:
-        pyarrow.csv.write_csv(table, file)
+    return table
 
 
 def write_copy(folder: Path, name: str, run: Path, artifact: Artifact, remedy: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from . import session_schemas
+from . import lab_schemas, session_schemas
 
 SCHEMA_VERSION = 1
 MULTIPLES = (2.0, 3.0, 4.0, 5.0, 10.0)
@@ -32,6 +32,7 @@ PATHS = {
     "log": "logs/run.log",
     "report": "report.html",
     **session_schemas.PATHS,
+    **lab_schemas.PATHS,
 }
 
 TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -184,6 +185,7 @@ FIXED = {
     "errors": ERRORS,
     "traces": TRACES,
     **session_schemas.FIXED,
+    **lab_schemas.FIXED,
 }
 
 

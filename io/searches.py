@@ -28,6 +28,7 @@ from .manifest import COMPLETED
 from .runs import read_entry, run_folders
 
 STAGING, KEPT = ".staging", ".search"
+SESSIONS = "sessions"  # what ``about`` says that a search is ``of``, where it is not of exits after alerts
 _ABOUT = re.compile(r"about~([0-9a-f]{64})\.json")
 _BLOCK = re.compile(r"([0-9]+)-([0-9]+)~([0-9a-f]{64})\.arrow")
 _PART = "part"

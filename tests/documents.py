@@ -3,13 +3,15 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES = (
+README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, WEB = (
     ROOT / name
     for name in (
         *("README.md", "engine/SEARCH.md", "engine/READING.md", "engine/traces/README.md"),
-        *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md"),
+        *("engine/session/README.md", "runs/README.md", "bench/FIGURES.md", "engine/web/README.md"),
     )
 )
 NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
-ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS)
+FIGURES_OF_LABS, LABS = ROOT / "engine/labs/METRICS.md", ROOT / "engine/labs/README.md"
+REPORTS = ROOT / "engine/report/README.md"
+ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, FIGURES_OF_LABS, LABS, REPORTS)
 TEXT = "\n".join(path.read_text() for path in ALL)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import small_market
+from highwater.engine.service import catalog
 from highwater.io.runs import list_runs
 from small_market import run
 
@@ -26,6 +27,7 @@ class Made(NamedTuple):
     ids: dict
 
 
+catalog.WAIT_S = 30.0  # what else this machine does must not have a test read the generation before
 _FOLDER = tempfile.TemporaryDirectory()  # for as long as this process lasts
 
 

@@ -106,10 +106,14 @@ def trades(run: Run, symbol: str | None = None, direction: str | None = None, **
 def equity(run: Run, symbol: str | None = None, policy: str | None = None) -> Equity:
     """Return a run's equity: of a symbol or of all together; of trades on alerts by their exit, of one policy.
 
+    A symbol of alerts is a mint; their policy is the first of the run unless one is named.
+
     Raises MissingError where the run traded nothing, or has no such symbol or policy.
     """
     completed(run)
     if is_session(run):
+        if policy is not None:
+            raise UsageError(f"run {run.run_id} is of sessions and has no policies; name a symbol")
         table = read_artifact(run.path, "equity")
         table = table.filter(pc.equal(table["scope"], symbol or "combined"))
         _some(table, symbol, run, "symbol")
@@ -121,6 +125,11 @@ def equity(run: Run, symbol: str | None = None, policy: str | None = None) -> Eq
         chosen = policy or rows["policy_id"][0].as_py()
         rows = rows if chosen is None else rows.filter(pc.equal(rows["policy_id"], chosen))
     _some(rows, policy, run, "policy")
+    if symbol is not None:
+        alerts = read_artifact(run.path, "alerts")
+        calls = alerts.filter(pc.equal(alerts["mint"], symbol))["call_id"].combine_chunks()
+        rows = rows.filter(pc.is_in(rows["call_id"], calls))
+        _some(rows, symbol, run, "symbol")
     with tables(rows=rows) as database:
         table = database.sql(_EQUITY).to_arrow_table()
     sums = table["cumulative_return_bps"].to_numpy()

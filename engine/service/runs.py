@@ -37,6 +37,7 @@ WHERE place > $skip + coalesce((SELECT max(place) FROM placed WHERE run_id = $af
 """
 _PATHS = "SELECT path, status, reason FROM catalog.runs WHERE run_id = $run ORDER BY status LIMIT 1"
 _LATEST = "SELECT run_id FROM catalog.runs WHERE status = 'completed' ORDER BY created_at DESC, run_id DESC LIMIT 1"
+_COUNTS = "SELECT {0}, count(*) FROM catalog.runs WHERE {0} IS NOT NULL GROUP BY 1 ORDER BY 1"
 _IN_ORDER = """
 SELECT run_id FROM catalog.runs WHERE run_type = 'session' AND run_id >= $first AND run_id < $last ORDER BY run_id
 LIMIT 1 OFFSET $nth
@@ -107,6 +108,16 @@ def list_runs(
         table = database.sql(listed + _PAGE, params=page).to_arrow_table()
     last = table["run_id"][-1].as_py() if table.num_rows == limit else None
     return RunPage(table, total, last)
+
+
+def counts(root: str | Path) -> tuple[int, str | None, dict[str, int], dict[str, int]]:
+    """Return how many runs there are, the newest completed one, and how many of each status and of each type."""
+    with asking(root) as database:
+        latest = database.execute(_LATEST).fetchall()
+        by_status, by_type = (
+            dict(database.execute(_COUNTS.format(name)).fetchall()) for name in ("status", "run_type")
+        )
+    return sum(by_status.values()), latest[0][0] if latest else None, by_status, by_type
 
 
 def check_page(limit: int, offset: int = 0) -> None:

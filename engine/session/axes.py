@@ -18,9 +18,22 @@ from ...io.errors import UsageError
 from .config import Config, words_of
 
 Value = bool | int | float | str | time | None
+Row = tuple[int, ...]  # which value of each axis a configuration has
 SECTIONS = ("orb", "buffers", "factors", "scoring", "trade", "governance")
 MOST = 1_000_000  # configurations of a grid
 RANDOM = 1_000  # random ones, unless told otherwise
+# What is searched of a setting that is only named: the ranges that the strategy was searched over before.
+USUAL: Mapping[str, str] = {
+    "buffers.fixed": "0.01:0.05:0.01",
+    "orb.min_atr_mult": "0.2:0.5:0.05",
+    "orb.max_atr_mult": "2:4:0.25",
+    "factors.rel_volume.spike_mult": "1.2:2:0.1",
+    "scoring.base_required": "1,2",
+    "scoring.weak_trend_required": "2,3",
+    "trade.t1_r": "0.8:1.2:0.1",
+    "trade.t2_r": "1.2:1.8:0.1",
+    "trade.runner_r": "1.6:2.5:0.1",
+}
 _RANGE = re.compile(r"(-?[0-9.]+):(-?[0-9.]+)(?::([0-9.]+))?")
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "none": None}
 _STREAM = 2  # of the random numbers: 0 draws policies, 1 resamples
@@ -58,6 +71,11 @@ def names(model: Any = Config, before: str = "") -> Iterator[str]:
             yield from names(field.annotation, f"{before}{name}.")
         else:
             yield before + name
+
+
+def usual(name: str) -> str:
+    """Return a setting that is only named with the values of USUAL, as ``axis`` takes it; all else as it is."""
+    return f"{name}={USUAL[name]}" if name in USUAL else name
 
 
 def axis(text: str) -> Axis:
@@ -170,28 +188,47 @@ def drawn(
 ) -> Trials:
     """Return the configurations of a search: every combination, or ``count`` random ones; trial i of a seed is always
     the same. What the settings refuse is only counted."""
-    rows = _grid(axes, count) if method == "grid" else _random(axes, RANDOM if count is None else count, seed)
-    ids, settings, configs, seen, refused, asked = [], [], [], set(), 0, 0
+    rows = _grid(axes, count) if method == "grid" else random_rows(axes, RANDOM if count is None else count, seed)
+    seen: dict[Row, Config | None] = {}
+    ids, asked = [], 0
     for i, row in enumerate(rows):
         asked += 1
-        if row in seen:
-            continue
-        seen.add(row)
-        picked = tuple(each.values[k] for each, k in zip(axes, row, strict=True))
-        try:
-            made = changed(config, dict(zip((each.name for each in axes), picked, strict=True)))
-        except UsageError:
-            refused += 1
-            continue
-        ids.append(i)
-        settings.append(picked)
-        configs.append(made)
-    if not configs:
+        if row not in seen:
+            seen[row] = combined(config, axes, row)
+            ids.append((i, row))
+    return trials_of(axes, [each for each in ids if seen[each[1]] is not None], seen, asked)
+
+
+def trials_of(
+    axes: Sequence[Axis], ids: Sequence[tuple[int, Row]], seen: Mapping[Row, Config | None], asked: int
+) -> Trials:
+    """Return the configurations of the rows that can be, out of all that were ``seen``. Raises UsageError for none."""
+    if not ids:
         raise UsageError(f"the settings refuse all {asked:,} configurations; choose other values for --param")
-    return Trials(tuple(ids), tuple(settings), tuple(configs), asked, refused, asked - len(seen))
+    configs = [config for _, row in ids if (config := seen[row]) is not None]
+    return Trials(
+        tuple(i for i, _ in ids),
+        tuple(_picked(axes, row) for _, row in ids),
+        tuple(configs),
+        asked,
+        len(seen) - len(configs),
+        asked - len(seen),
+    )
 
 
-def _grid(axes: Sequence[Axis], count: int | None) -> Iterator[tuple[int, ...]]:
+def combined(config: Config, axes: Sequence[Axis], row: Row) -> Config | None:
+    """Return the settings with the values that ``row`` names, None where they cannot be."""
+    try:
+        return changed(config, dict(zip((each.name for each in axes), _picked(axes, row), strict=True)))
+    except UsageError:
+        return None
+
+
+def _picked(axes: Sequence[Axis], row: Row) -> tuple[Value, ...]:
+    return tuple(each.values[k] for each, k in zip(axes, row, strict=True))
+
+
+def _grid(axes: Sequence[Axis], count: int | None) -> Iterator[Row]:
     size, most = math.prod(len(each.values) for each in axes), MOST if count is None else count
     if size > most:
         raise UsageError(
@@ -200,7 +237,7 @@ def _grid(axes: Sequence[Axis], count: int | None) -> Iterator[tuple[int, ...]]:
     return itertools.product(*(range(len(each.values)) for each in axes))
 
 
-def _random(axes: Sequence[Axis], count: int, seed: int) -> list[tuple[int, ...]]:
+def random_rows(axes: Sequence[Axis], count: int, seed: int) -> list[Row]:
     """Return which value of each axis each trial has; an axis is drawn the same whatever the others are."""
     from ...kernels.philox import uniforms
 
@@ -213,13 +250,11 @@ def _random(axes: Sequence[Axis], count: int, seed: int) -> list[tuple[int, ...]
 
 def beside(config: Config, axes: Sequence[Axis], row: Sequence[Value]) -> list[Config]:
     """Return the configurations one step away from ``row`` in one setting."""
-    found = []
-    for i, each in enumerate(axes):
-        at = each.values.index(row[i])
-        for value in each.values[max(0, at - 1) : at] + each.values[at + 1 : at + 2]:
-            other = dict(zip((each.name for each in axes), row, strict=True)) | {each.name: value}
-            try:
-                found.append(changed(config, other))
-            except UsageError:
-                continue
-    return found
+    places = tuple(each.values.index(value) for each, value in zip(axes, row, strict=True))
+    near = [
+        (*places[:i], k, *places[i + 1 :])
+        for i, each in enumerate(axes)
+        for k in (places[i] - 1, places[i] + 1)
+        if 0 <= k < len(each.values)
+    ]
+    return [config_ for each in near if (config_ := combined(config, axes, each)) is not None]

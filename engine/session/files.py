@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ...io.durable import disk_errors
+from ...io.exports import csv_table
 from ...io.manifest import made_at
 from ...io.names import safe_name
 from ..show import plain
@@ -39,7 +40,7 @@ def write_files(run: SessionRun, folder: Path, verbose: bool = False) -> Path:
             metrics = {"run_id": run.run_id, **_of(symbols, "symbol", each.symbol).to_pylist()[0]}
             (target / f"{stem}_metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
         pq.write_table(trades, target / "all_trades.parquet")
-        pa_csv.write_csv(trades, target / "all_trades.csv")
+        pa_csv.write_csv(csv_table(trades), target / "all_trades.csv")
         pq.write_table(_of(equity, "scope", "combined").drop_columns("scope"), target / "combined_equity.parquet")
         config = {"run_id": run.run_id, **config_of(run.task, run.given)}
         (target / "config.json").write_text(json.dumps(config, indent=2, allow_nan=False) + "\n")

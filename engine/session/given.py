@@ -72,7 +72,7 @@ class Given:
     """The candles of a run: a slice of all symbols, where they came from, and the symbols that have none.
 
     ``hours`` are the sessions of every symbol of the task. ``inputs`` as the manifest names them; ``notes`` are on the
-    candles, ``kept`` says which of them a cache had.
+    candles, ``kept`` says which of them a cache had. ``since``: the first day that is traded, None: all are.
     """
 
     piece: Slice
@@ -82,13 +82,16 @@ class Given:
     failed: Mapping[str, HighwaterError]
     notes: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    since: date | None = None
 
     def ground(self, symbol: str) -> Ground:
         """Return the session candles of a symbol that has any."""
         facts = self.piece.facts
         i = facts.tokens.index(symbol)
         bars = taken(self.piece.candles, slice(facts.offsets[i], facts.offsets[i + 1]))
-        return ground_of(bars, facts.interval_ms, self.hours[symbol])
+        found = ground_of(bars, facts.interval_ms, self.hours[symbol])
+        since = sum(day < self.since for day in found.hours.days) if self.since else 0
+        return replace(found, since=since)
 
 
 def listed(symbol: str, config: Config) -> Instrument | None:

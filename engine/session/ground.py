@@ -20,7 +20,8 @@ class Ground:
     """The N candles of S sessions, of ``step`` ms, nothing else; read-only.
 
     ``first``, ``last`` int64[S]: the half-open rows of each session, ``some`` bool[S]: it has any; ``high``, ``low``,
-    ``close`` float64[S]: its extremes and its last close, NaN where it has none.
+    ``close`` float64[S]: its extremes and its last close, NaN where it has none. The sessions before number ``since``
+    are only known, never traded.
     """
 
     bars: Candles
@@ -31,6 +32,7 @@ class Ground:
     high: Floats
     low: Floats
     close: Floats
+    since: int = 0
     _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
@@ -38,6 +40,11 @@ class Ground:
     def some(self) -> np.ndarray:
         """The sessions that have candles, bool[S]."""
         return self.last > self.first
+
+    @property
+    def traded(self) -> np.ndarray:
+        """The sessions that have candles and may be traded, bool[S]."""
+        return self.some & (np.arange(self.first.size) >= self.since)
 
     def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """Return what ``make`` returns, made once for a key; the KEPT last asked for are kept.

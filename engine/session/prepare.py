@@ -48,6 +48,7 @@ class Ready:
     known: Any
     plan: Any
     terms: tuple[arrays.Rules, arrays.Costs]
+    traded: np.ndarray  # bool[S]: has candles and may be traded
 
 
 def prepare(every: Candles, step: int, hours: Hours, config: Config, skip: np.ndarray | None = None) -> Ready:
@@ -68,7 +69,7 @@ def ready_on(ground: Ground, config: Config, skip: np.ndarray | None = None) -> 
         terms = terms[0]._replace(intrabar=arrays.OHLC_PATH), terms[1]
     sessions = _sessions(ranges, ground.hours, config)
     known, plan = known_of(ground, factors, config), plan_of(config, ground.step)
-    return Ready(ground.bars, ground.hours, ground.step, ranges, factors, sessions, known, plan, terms)
+    return Ready(ground.bars, ground.hours, ground.step, ranges, factors, sessions, known, plan, terms, ground.traded)
 
 
 def ranges_of(ground: Ground, config: Config, skip: np.ndarray | None = None) -> Ranges:
@@ -99,6 +100,7 @@ def ranges_of(ground: Ground, config: Config, skip: np.ndarray | None = None) ->
         verdict[high - low > how.max_atr_mult * unit] = TOO_WIDE
     if skip is not None:
         verdict[skip] = SKIPPED
+    verdict[: ground.since] = SKIPPED
     verdict[start == first] = NO_BARS
     verdict[last == first] = NO_DATA
     return Ranges(minutes, first, start, last, high, low, unit, norm, verdict)

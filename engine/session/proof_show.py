@@ -1,6 +1,6 @@
 """The verdict on a search over settings as one screen of 80 columns."""
 
-from ..judgement_show import check_lines, counted, headline, indented
+from ..judgement_show import beside, counted, screen, tried_so_far
 from .proof import Proof, as_r
 from .search import Searched
 
@@ -13,15 +13,7 @@ def lines(proved: Proof, found: Searched) -> list[str]:
         f"wins {best.win_rate:.0%};",
         f"{counted(best.alerts, 'trade')}, {counted(best.days, 'day')}",
     )
-    out = [headline(proved.verdict), *indented(winner, 0)]
-    for number, check in enumerate(proved.verdict.checks, 1):
-        out += check_lines(number, check)
-    lane = min(best.quality.lanes, key=lambda each: each.mean_bps)
-    below = [f"worst lane {as_r(lane.mean_bps)} ({lane.name})"]
-    if best.neighbours is not None:
-        below = [f"neighbours {' … '.join(map(as_r, best.neighbours))};", *below]
-    out += indented(below, 3)
-    day, ledger = best.spread.without_caller, proved.ledger
-    out += indented((f"without its best day, {day.name}: {as_r(day.mean_bps)}",), 3)
-    tried = f"{counted(ledger.tried, 'configuration')} in {counted(ledger.searches, 'search', 'es')}"
-    return [*out, *indented(("tried on these candles so far:", tried), 3)]
+    day = best.spread.without_caller
+    without = (f"without its best day, {day.name}: {as_r(day.mean_bps)}",)
+    below = [beside(best, as_r), without, *tried_so_far(proved.asked, proved.ledger, "candles")]
+    return screen(proved.verdict, winner, below)

@@ -33,6 +33,22 @@ SEMANTICS = "OR-1"
 
 
 @dataclass(frozen=True)
+class Opened:
+    """The holdout that a run opens: of which ``search``, its ``share`` of the days; ``tried`` configurations and looks
+    at it so far, this one included."""
+
+    search: str
+    share: float
+    tried: int | None
+    peeks: int | None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return {"unsealed": self.search, "holdout": self.share}
+
+
+@dataclass(frozen=True)
 class SessionRun:
     """A run of sessions that was published, or could not be, and what a door shows of it.
 
@@ -55,10 +71,12 @@ class SessionRun:
         return self.saved
 
 
-def run_sessions(task: Task, given: Given, store: Store, command: tuple[str, ...], clock: Clock) -> SessionRun:
+def run_sessions(
+    task: Task, given: Given, store: Store, command: tuple[str, ...], clock: Clock, opened: Opened | None = None
+) -> SessionRun:
     """Walk the sessions of every symbol, and publish trades, fills, equity, metrics, factors and governance."""
     say_if_compiling(store.quiet)
-    with recorded(task, given, store) as s:
+    with recorded(given, store) as s:
         with clock.phase("sessions"):
             walked, rows = _walk_all(task, given, store)
         say(f"Completed {counted(len(walked), 'backtest')}\nAggregating results...", store.quiet)
@@ -70,7 +88,7 @@ def run_sessions(task: Task, given: Given, store: Store, command: tuple[str, ...
                     task.config, lands_of(task, given), list(names()), store.threads or os.cpu_count() or 1
                 )
                 tables["perturbation"] = table_of(found, s.run_id)
-        return _publish(s, task, given, walked, tables, store, command, clock)
+        return _publish(s, task, given, walked, tables, store, command, clock, opened)
 
 
 def _walk_all(task: Task, given: Given, store: Store) -> tuple[tuple[Walked, ...], pa.Table]:
@@ -107,9 +125,9 @@ def lands_of(task: Task, given: Given) -> list[Land]:
 
 
 @contextmanager
-def recorded(task: Task, given: Given, store: Store):
+def recorded(given: Given, store: Store, run_id: str = ""):
     """Hold a stage; a bug inside is published as a failed run, what the user can mend is not."""
-    with stage(store.runs, "session") as s:
+    with stage(store.runs, "session", run_id) as s:
         try:
             yield s
         except MENDABLE:
@@ -144,6 +162,7 @@ def _publish(
     store: Store,
     command: tuple[str, ...],
     clock: Clock,
+    opened: Opened | None,
 ) -> SessionRun:
     trades = tables["session_trades"].num_rows
     lines = [*lines_of(task, given), f"trades   {trades}"]
@@ -154,12 +173,14 @@ def _publish(
             s.write("errors", errors_of(given, s.run_id))
             s.write_file("logs/run.log", "\n".join([*lines, ""]).encode(), "log")
         saved = s.publish(
-            config=config_of(task, given),
+            config=config_of(task, given) | (opened.about if opened else {}),
             command=command,
             execution={"threads": store.threads or 0},
             inputs=given.inputs,
             counts={"symbols": len(walked), "failed": len(given.failed), "trades": trades},
             timing_ms=dict(clock.spent),
+            trials_so_far=opened.tried if opened else None,
+            holdout_peeks=opened.peeks if opened else None,
         )
     except (StoreError, AccessError) as error:
         saved = error

@@ -10,11 +10,15 @@ import pyarrow as pa
 
 from ...io import schemas, session_schemas
 from ...io.errors import UsageError
+from ...io.searches import Keeper
 from ...kernels.arrays import Ints
+from ..refine import version
+from .asked import asked
 from .axes import RANDOM, Axis, Trials, Value, drawn
 from .config import Config
 from .metrics import Metric
-from .trials import Days, Land, days_of, made_by_all
+from .trials import Days, Land, Made, days_of
+from .tries import Tries
 
 OBJECTIVES = {
     "expectancy": "expectancy",
@@ -23,7 +27,9 @@ OBJECTIVES = {
     "win_rate": "win_rate",
     "total_r": "total_r",
 }
+Method = Literal["random", "grid", "optuna"]
 Objective = Literal["expectancy", "sharpe", "profit_factor", "win_rate", "total_r"]
+ASKED, MOST_ASKED = 100, 3_000  # of optuna; the last of these takes 30 ms to ask for
 FEWEST = 30  # trades below which a configuration stands behind all others
 
 
@@ -31,12 +37,12 @@ FEWEST = 30  # trades below which a configuration stands behind all others
 class Work:
     """What is searched, and by what measure: ``axes`` ascend by name.
 
-    ``count`` None: every combination of a grid, RANDOM random ones.
+    ``count`` None: every combination of a grid, RANDOM random ones, ASKED of optuna.
     """
 
     config: Config
     axes: tuple[Axis, ...]
-    method: Literal["random", "grid"] = "random"
+    method: Method = "random"
     count: int | None = None
     seed: int = 1
     objective: Objective = "expectancy"
@@ -45,9 +51,23 @@ class Work:
     @property
     def size(self) -> int:
         """How many configurations are drawn."""
-        if self.count is None and self.method == "grid":
+        if self.method == "grid":
             return math.prod(len(each.values) for each in self.axes)
-        return RANDOM if self.count is None else self.count
+        default = ASKED if self.method == "optuna" else RANDOM
+        return default if self.count is None else self.count
+
+    def described(self) -> dict[str, Any]:
+        """Return what the manifest says of it; ``trials`` apart from what decides which configuration trial i is."""
+        params = {each.name: [_plain(value) for value in each.values] for each in self.axes}
+        asked: dict[str, Any] = {
+            "method": self.method,
+            "params": params,
+            "seed": self.seed,
+            "trials": self.size,
+        }
+        if self.method == "optuna":  # which configurations it asks for hangs on these too
+            asked["sampler"] = f"optuna {version()}, by {self.objective} of {self.fewest} trades"
+        return {"search": asked, "objective": self.objective, "constraints": [f"total_trades>={self.fewest}"]}
 
 
 @dataclass(frozen=True)
@@ -63,13 +83,6 @@ class Searched:
     order: Ints
     held: int
 
-    def described(self) -> dict[str, Any]:
-        """Return what the manifest says of it; ``trials`` apart from what decides which configuration trial i is."""
-        work = self.work
-        params = {each.name: [_plain(value) for value in each.values] for each in work.axes}
-        asked = {"method": work.method, "params": params, "seed": work.seed, "trials": self.trials.asked}
-        return {"search": asked, "objective": work.objective, "constraints": [f"total_trades>={work.fewest}"]}
-
     def winner(self) -> Config:
         """Return the settings of the best configuration."""
         return self.trials.configs[int(self.order[0])]
@@ -83,15 +96,22 @@ def work_of(config: Config, told: Mapping[str, Any]) -> Work:
     return Work(config, axes, asked["method"], asked["trials"], asked["seed"], told["objective"], fewest)
 
 
-def search(work: Work, lands: Sequence[Land], threads: int, advance: Callable[[int], None]) -> Searched:
-    """Return what every configuration makes. Raises UsageError where none can be tried."""
-    trials, days = drawn(work.config, work.axes, work.method, work.count, work.seed), days_of(lands)
-    made = made_by_all(lands, days, trials.configs, threads, advance)
+def search(
+    work: Work, lands: Sequence[Land], threads: int, advance: Callable[[int], None], kept: Keeper | None = None
+) -> Searched:
+    """Return what every configuration makes, ``kept`` as it is found. Raises UsageError where none can be tried."""
+    days = days_of(lands)
+    tries = Tries(lands, days, threads, advance, kept)
+    if work.method == "optuna":
+        trials, made = asked(work.config, work.axes, work.size, work.seed, tries, lambda each: score_of(each, work))
+    else:
+        trials = drawn(work.config, work.axes, work.method, work.count, work.seed)
+        made = tries(trials.configs)
     some = [(i, each) for i, each in enumerate(made) if each is not None]
     if not some:
         raise UsageError(f"none of {len(made):,} configurations can be tried on these candles; choose other values")
     rows = [i for i, _ in some]
-    kept = Trials(
+    able = Trials(
         tuple(trials.ids[i] for i in rows),
         tuple(trials.settings[i] for i in rows),
         tuple(trials.configs[i] for i in rows),
@@ -102,7 +122,17 @@ def search(work: Work, lands: Sequence[Land], threads: int, advance: Callable[[i
     metrics = tuple(each.metrics for _, each in some)
     sums = np.stack([each.sums for _, each in some])
     held = max(each.held for _, each in some)
-    return Searched(work, kept, days, metrics, sums, _ranked(metrics, work), held)
+    return Searched(work, able, days, metrics, sums, _ranked(metrics, work), held)
+
+
+def score_of(made: Made | None, work: Work) -> float:
+    """Return one number that orders configurations as their ranks do."""
+    if made is None or made.metrics["total_trades"] is None:
+        return -1e9
+    if made.metrics["total_trades"] < work.fewest:
+        return made.metrics["total_trades"] - 1e9
+    value = made.metrics[OBJECTIVES[work.objective]]
+    return -1e8 if value is None else float(value)
 
 
 def _ranked(metrics: Sequence[Mapping[str, Metric]], work: Work) -> Ints:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import pyarrow as pa
 
 from ...io.digest import canonical_json
 from ...io.errors import AccessError, HighwaterError, StoreError
+from ...io.manifest import new_run_id
 from ...io.publish import Stage
+from ...io.searches import SESSIONS, Keeper, hold
+from ..judgement import Known
 from ..judgement_show import counted
+from ..kept import check_same, telling
 from ..ledger import ledger_of
 from ..progress import progress
 from ..recipe import Clock, say_if_compiling
@@ -21,6 +26,7 @@ from .given import Given, Task
 from .prepare import ready_on
 from .proof import Proof, proof
 from .run import config_of, errors_of, lands_of, lines_of, recorded
+from .sealed import hold_out
 from .search import Searched, Work, search, trials_table
 from .tables import tables_of
 from .walk import walk
@@ -55,32 +61,77 @@ def run_search(
     store: Store,
     command: tuple[str, ...],
     clock: Clock,
-    tried: int | None = None,
+    known: Known | None = None,
+    kept: Keeper | None = None,
 ) -> SearchRun:
     """Try every configuration, judge the best, and publish both: ``session_trials``, and the tables of the winner.
 
-    ``tried``: configurations ever tried on these candles, instead of what the runs in the store say.
+    The holdout that ``asked`` names is sealed first. ``known``: what was tried on these candles, instead of what the
+    runs in the store say. What a long search has found is kept on the way, for another to go on with as ``kept``.
     """
     say_if_compiling(store.quiet)
+    given = hold_out(given, asked.holdout)
+    config = config_of(task, given) | work.described() | {"guards": asdict(asked)}
+    held = nullcontext(kept) if kept else hold(store.runs, new_run_id())
+    with held as keeper, recorded(given, store, keeper.run_id) as s:
+        now = _about(s, given, work, config, command)
+        if kept:
+            check_same(kept.about(), now)
+        keeper.begin(now)
+        with telling(keeper, store):
+            return _searched(s, keeper, task, given, work, asked, store, config, command, clock, known)
+
+
+def _about(s: Stage, given: Given, work: Work, config: Mapping[str, Any], command: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a search is, as JSON values: all that decides its configurations, and what it was asked with."""
+    return {
+        "of": SESSIONS,
+        "run_id": s.run_id,
+        "trials": work.size,
+        "version": s.code.version,
+        "kernels_digest": s.code.kernels_digest,
+        "libraries": {"numba": s.environment.numba, "numpy": s.environment.numpy},
+        "config": dict(config),
+        "inputs": [asdict(one) for one in given.inputs],
+        "windows": "",
+        "columns": [each.name for each in work.axes],
+        "failed": {symbol: str(error) for symbol, error in given.failed.items()},
+        "notes": list(given.notes),
+        "command": list(command),
+    }
+
+
+def _searched(
+    s: Stage,
+    keeper: Keeper,
+    task: Task,
+    given: Given,
+    work: Work,
+    asked: Guards,
+    store: Store,
+    config: Mapping[str, Any],
+    command: tuple[str, ...],
+    clock: Clock,
+    known: Known | None,
+) -> SearchRun:
+    """Do a search, beginning with what it has kept, and publish it."""
     threads, lands = store.threads or os.cpu_count() or 1, lands_of(task, given)
-    with recorded(task, given, store) as s:
-        with clock.phase("search"), progress("configurations", work.size, store.quiet) as advance:
-            found = search(work, lands, threads, advance)
-        config = config_of(task, given) | found.described() | {"guards": asdict(asked)}
-        proved = None
-        if asked.guards:
-            with clock.phase("guards"):
-                digest, count = given.piece.facts.content_sha256, len(found.trials.ids)
-                ledger = ledger_of(store.runs, digest, config, count, "candles")
-                ledger = ledger if tried is None else replace(ledger, tried=tried)
-                proved = proof(found, lands, asked, ledger, threads)
-        with clock.phase("tables"):
-            best = found.winner()
-            walked = [
-                walk(each.symbol, ready_on(each.ground, best, each.skip), best, each.point_value) for each in lands
-            ]
-            tables = {"session_trials": trials_table(found, s.run_id), **tables_of(walked, best, s.run_id)}
-        saved = _saved(s, task, given, found, tables, proved, config, store, command, clock)
+    before = sum(each.last - each.first for each in keeper.blocks)
+    with clock.phase("search"), progress("configurations", work.size, store.quiet) as advance:
+        found = search(work, lands, threads, advance, keeper)
+    proved = None
+    if asked.guards:
+        with clock.phase("guards"):
+            digest, count = given.piece.facts.content_sha256, len(found.trials.ids)
+            ledger = ledger_of(store.runs, digest, config, count, "candles")
+            ledger = replace(ledger, tried=known.tried, peeks=known.peeks) if known else ledger
+            proved = proof(found, lands, asked, ledger, threads)
+    with clock.phase("tables"):
+        best = found.winner()
+        walked = [walk(each.symbol, ready_on(each.ground, best, each.skip), best, each.point_value) for each in lands]
+        tables = {"session_trials": trials_table(found, s.run_id), **tables_of(walked, best, s.run_id)}
+    more = {"resumed_at": before} if before else {}
+    saved = _saved(s, task, given, found, tables, proved, config, store, command, clock, more)
     return SearchRun(s.run_id, saved, task, given, found, tables, proved, clock)
 
 
@@ -95,6 +146,7 @@ def _saved(
     store: Store,
     command: tuple[str, ...],
     clock: Clock,
+    more: Mapping[str, Any],
 ) -> Path | HighwaterError:
     """Publish, and return where, or what kept it from that."""
     trials = found.trials
@@ -112,7 +164,7 @@ def _saved(
         return s.publish(
             config=dict(config),
             command=command,
-            execution={"threads": store.threads or 0, "distinct": len(trials.ids)},
+            execution={"threads": store.threads or 0, "distinct": len(trials.ids), **more},
             inputs=given.inputs,
             counts={
                 "symbols": len(given.piece.facts.tokens),
@@ -124,6 +176,7 @@ def _saved(
             },
             timing_ms=dict(clock.spent),
             trials_so_far=proved.ledger.tried if proved else len(trials.ids),
+            holdout_peeks=proved.ledger.peeks if proved else None,
         )
     except (StoreError, AccessError) as error:
         return error
@@ -132,7 +185,7 @@ def _saved(
 def searched_lines(found: Searched) -> list[str]:
     """Return what was searched, in words."""
     trials, work = found.trials, found.work
-    how = f"random, seed {work.seed}" if work.method == "random" else "grid"
+    how = "grid" if work.method == "grid" else f"{work.method}, seed {work.seed}"
     said = [f"search   {counted(len(trials.ids), 'configuration')} of {trials.asked:,} ({how}), by {work.objective}"]
     if trials.refused or trials.repeated:
         said.append(f"         {trials.refused:,} refused by the settings, {trials.repeated:,} drawn before")

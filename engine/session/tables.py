@@ -51,11 +51,10 @@ def _symbols(walked: Sequence[Walked], trades: Mapping[str, Any], config: Config
 
 
 def sessions_of(walked: Sequence[Walked]) -> int:
-    """Return on how many different days some symbol had candles."""
+    """Return on how many different days some symbol had candles and could be traded."""
     days = set()
     for each in walked:
-        some = each.ready.ranges.last > each.ready.ranges.first
-        days |= {day for day, has in zip(each.ready.hours.days, some.tolist(), strict=True) if has}
+        days |= {day for day, is_so in zip(each.ready.hours.days, each.ready.traded.tolist(), strict=True) if is_so}
     return len(days)
 
 

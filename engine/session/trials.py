@@ -51,7 +51,7 @@ class Made:
 def days_of(lands: Sequence[Land]) -> Days:
     """Return the ``Days`` of a search."""
     some = [
-        {day for day, has in zip(each.ground.hours.days, each.ground.some.tolist(), strict=True) if has}
+        {day for day, has in zip(each.ground.hours.days, each.ground.traded.tolist(), strict=True) if has}
         for each in lands
     ]
     every = sorted(set().union(*some))

@@ -1,16 +1,14 @@
 """What the catalog knows of strategies, as text for a terminal, as JSON and as files."""
 
-import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 
 from ...io.errors import UsageError
-from ...io.exports import check, write_parquet
+from ...io.exports import check, csv_bytes, write_parquet
 from ..show import console, plain, table
 from ..values import show_instant
 from .index import Spread
@@ -124,9 +122,7 @@ def loaded(one: Loaded, form: str, output: Path | None, limit: int) -> int | Non
         print(f"{output}: {one.table.num_rows:,} rows")
     elif form == "csv":
         rows = one.table.select(["idx", "ts", "sym", "val", "strat", "px", "strat_hash"])
-        text = io.BytesIO()
-        pyarrow.csv.write_csv(rows, text)
-        sys.stdout.write(text.getvalue().decode())
+        sys.stdout.write(csv_bytes(rows).decode())
     else:
         print_trace(one.about.metadata(), one.table, limit)
     return None

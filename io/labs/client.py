@@ -23,7 +23,7 @@ from .access import Access
 from .pace import Pace
 from .wire import Answer, Item, answer_of, items_of
 
-RATE, BURST, TIMEOUT = 5.0, 1, 90.0  # questions a second; seconds of patience: a chart was measured to take sixty
+RATE, TIMEOUT = 5.0, 90.0  # questions a second; seconds of patience: a chart was measured to take sixty
 MOST_BYTES = 256 << 20
 RUNNING = (1, 2)  # of a lab's S: queued, running
 DONE = 3  # of a backtest's ST
@@ -40,10 +40,13 @@ class Page:
 
 
 class Client:
-    """A session with one server; logs in with the first question. Fit for many threads at once."""
+    """A session with one server; logs in with the first question. Fit for many threads at once.
 
-    def __init__(self, access: Access, rate: float = RATE, burst: int = BURST, timeout: float = TIMEOUT):
-        self.access, self.pace = access, Pace(rate, burst)
+    No more than ``rate`` questions a second, and a quarter second's at once after a rest.
+    """
+
+    def __init__(self, access: Access, rate: float = RATE, timeout: float = TIMEOUT):
+        self.access, self.pace = access, Pace(rate, max(1, int(rate / 4)))
         self._timeout = timeout
         self._http = _http(access, timeout)
         self._lock = threading.Lock()

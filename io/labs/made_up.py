@@ -141,7 +141,7 @@ def report(lab: MadeUpLab, made: list[dict[str, Any]]) -> dict[str, Any]:
         **{"AID": ACCOUNT, "M": lab.market, "AL": base, "ML": quote, "PL": quote},
         "F": {"FC": fees, "FR": 0.0, "TFC": fees, "FPC": {quote: fees} if made else {}},
         "PR": {
-            **{"SP": first, "SB": BALANCE, "PC": round((last / first - 1) * 100, 4), "BC": 0.0},
+            **{"SP": first, "SB": BALANCE + total, "PC": round((last / first - 1) * 100, 4), "BC": 0.0},
             **{"GP": gross, "RP": total, "UP": 0.0, "ROI": share, "RM": most, "CRM": 0.0},
             **{"RPH": so_far, "ROIH": [round(each / most * 100, 4) for each in so_far]},
         },

@@ -113,6 +113,9 @@ def find_lab(store: Path, text: str, server: str | None = None) -> tuple[str, st
     fits = [each for each in every if each[1] == text] or [each for each in every if each[1].startswith(text)]
     if len(fits) == 1:
         return fits[0]
+    if len({lab for _, lab in fits}) == 1:
+        servers = ", ".join(where for where, _ in fits)
+        raise MissingError(f"{store} has lab {fits[0][1]} of {len(fits)} servers; name one with --server: {servers}")
     names = ", ".join(sorted({lab for _, lab in fits or every})[:4]) or "none"
     what = f"{len(fits)} labs in {store} fit '{text}'" if fits else f"there is no lab '{text}' in {store}"
     raise MissingError(f"{what}; it has {names}" + ("" if every else ": fetch one with highwater labs sync"))
@@ -194,8 +197,8 @@ class Writer:
         self._db.execute("UPDATE listings SET ended_ms = ?, pages = ? WHERE number = ?", (_now(), pages, number))
         self._db.execute("DELETE FROM listings WHERE number < ?", (number,))
 
-    def seen(self, backtest: str, summary: bytes, finished: bool) -> None:
-        """Keep the entry of a backtest as a page has it; nothing where it is kept and finished already."""
+    def seen(self, backtest: str, summary: bytes, finished: bool) -> bool:
+        """Keep the entry of a backtest as a page has it, nothing where it is finished; return whether it now is."""
         known = self._db.execute("SELECT place, finished FROM backtests WHERE backtest = ?", (backtest,)).fetchone()
         if known is None:
             row = self._db.execute(
@@ -203,26 +206,23 @@ class Writer:
             )
             place = row.fetchone()[0]
         elif known[1]:
-            return
+            return True
         else:
             place = known[0]
         self._keep(place, "summary", summary, _REPLACE)
         if finished:
             self._db.execute("UPDATE backtests SET finished = 1 WHERE place = ?", (place,))
+        return finished
 
     def add(self, backtest: str, part: str, body: bytes) -> None:
         """Keep the answer of a backtest that was ``seen``; nothing where it is kept already."""
         (place,) = self._db.execute("SELECT place FROM backtests WHERE backtest = ?", (backtest,)).fetchone()
         self._keep(place, part, body, "DO NOTHING")
 
-    def lacking(self, part: str) -> list[str]:
-        """Return the finished backtests of which ``part`` is not kept, in the order they were first seen."""
-        rows = self._db.execute(
-            "SELECT backtest FROM backtests AS b WHERE finished "
-            "AND NOT EXISTS (SELECT 1 FROM parts WHERE parts.place = b.place AND part = ?) ORDER BY place",
-            (part,),
-        )
-        return [name for (name,) in rows]
+    def kept(self, part: str) -> set[str]:
+        """Return the backtests of which ``part`` is kept."""
+        rows = self._db.execute("SELECT backtest FROM backtests JOIN parts USING (place) WHERE part = ?", (part,))
+        return {name for (name,) in rows}
 
     def commit(self) -> None:
         """Make all that was added durable."""

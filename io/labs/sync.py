@@ -1,7 +1,9 @@
-"""Bringing a lab into the store: its list to the last page, then what is missing of each finished backtest."""
+"""Bringing a lab into the store: its list to the last page, and what is missing of each finished backtest."""
 
+import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from typing import Any
 
 from ..digest import canonical_json
 from ..errors import DataError, HighwaterError, MissingError
-from .client import RUNNING, Client, is_finished
+from .client import RUNNING, Client, Page, is_finished
 from .store import LabRecords, Writer, lab_records, writing
 
 PAGE, WORKERS = 100, 8
@@ -69,21 +71,62 @@ def sync(
     """
     server = client.access.server
     details = client.lab(lab)
-    running = details.get("S") in RUNNING
+    running, count = details.get("S") in RUNNING, details.get("CB")
+    count = count if isinstance(count, int) else None
     before = _before(store, server, lab)
     with writing(store, server, lab) as out:
+        job = _Job(lab, parts, {part: out.kept(part) for part in parts}, running, count or 0, on_event)
+        pages: Iterator[Page] | None = None
         if before is None or not before.listed or running or _changed(before.details, details):
-            names = _list(client, out, lab, details, page, most, on_event)
+            pages = client.pages(lab, page, count)
+            job.listing = out.begin_listing(canonical_json(details).decode())
         else:
-            names = [each.key.backtest for each in before.backtests]
-        wanted = set(names[:most])
-        missing = [(part, name) for part in parts for name in out.lacking(part) if name in wanted]
-        fetched, failed = _fetch(client, out, lab, missing, workers, on_event)
+            names = [each.key.backtest for each in before.backtests if each.finished][:most]
+            job.names = [each.key.backtest for each in before.backtests][:most]
+            job.add(names)
+        _fetch(client, out, job, pages, most, workers)
     after = lab_records(store, server, lab)
-    lacking = {name for _, name in missing}
-    kept = sum(name not in lacking for name in names)
-    on_event(Event("done", lab, fetched, len(missing)))
-    return Synced(server, lab, running, len(names), kept, fetched, after.complete, failed)
+    on_event(Event("done", lab, job.done, job.total))
+    kept = len(job.names) - len(job.lacking)
+    return Synced(server, lab, running, len(job.names), kept, job.done, after.complete, job.failed)
+
+
+@dataclass
+class _Job:
+    """What is to be fetched of a lab, and what was.
+
+    ``kept``: by part the backtests that have it; ``count``: backtests that the server says the lab has; ``todo`` of
+    (part, backtest); ``names`` in the list so far, of which ``lacking`` had not every part; ``row`` of failures.
+    """
+
+    lab: str
+    parts: Sequence[str]
+    kept: Mapping[str, set[str]]
+    running: bool
+    count: int
+    on_event: OnEvent
+    todo: deque[tuple[str, str]] = field(default_factory=deque)
+    names: list[str] = field(default_factory=list)
+    lacking: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    listing: int | None = None
+    pages: int = 0
+    total: int = 0
+    done: int = 0
+    pending: int = 0
+    row: int = 0
+    told: float = field(default_factory=time.monotonic)
+
+    def add(self, names: Iterable[str]) -> None:
+        """Note what is missing of finished backtests."""
+        for name in names:
+            missing = [(part, name) for part in self.parts if name not in self.kept[part]]
+            self.todo.extend(missing)
+            self.total += len(missing)
+            self.lacking |= {name} if missing else set()
+
+    def tell(self, kind: str, done: int, total: int, text: str = "") -> None:
+        self.on_event(Event(kind, self.lab, done, total, text))
 
 
 def _before(store: Path, server: str, lab: str) -> LabRecords | None:
@@ -97,75 +140,79 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return any(before.get(name) != now.get(name) for name in ("S", "SB", "CB", "SA", "UA"))
 
 
-def _list(
-    client: Client, out: Writer, lab: str, details: dict[str, Any], page: int, most: int | None, on_event: OnEvent
-) -> list[str]:
-    """Read the list page by page into the store, each page durable before the next, and return its backtests."""
-    count, running = details.get("CB"), details.get("S") in RUNNING
-    number, names, pages = out.begin_listing(canonical_json(details).decode()), [], 0
-    for found in client.pages(lab, page, count if isinstance(count, int) else None):
-        pages += 1
-        for item in found.items:
-            names.append(str(item.value["BID"]))
-            out.seen(names[-1], item.body, is_finished(item.value, running))
-        out.commit()
-        on_event(Event("page", lab, len(names), max(len(names), count if isinstance(count, int) else 0)))
-        if most is not None and len(names) >= most and found.following is not None:
-            return names
-    out.end_listing(number, pages)
-    out.commit()
-    return names
-
-
 def _fetch(
-    client: Client, out: Writer, lab: str, missing: list[tuple[str, str]], workers: int, on_event: OnEvent
-) -> tuple[int, dict[str, str]]:
-    """Fetch (part, backtest) many at once into the store; return how many came, and why others did not."""
-    failed: dict[str, str] = {}
-    done, pending, row, told = 0, 0, 0, time.monotonic()
-    for part, name, answer in _answers(client, lab, missing, workers):
-        if isinstance(answer, HighwaterError):
-            failed[name] = f"{part}: {answer}"
-            on_event(Event("failed", lab, done, len(missing), f"{name} {failed[name]}"))
-            row = 0 if isinstance(answer, DataError) else row + 1
-            if row >= IN_A_ROW:
-                out.commit()
-                raise answer
-            continue
-        row = 0
-        out.add(name, part, answer)
-        pending += 1
-        if time.monotonic() - told >= COMMIT_S:
-            out.commit()
-            done, pending, told = done + pending, 0, time.monotonic()
-            on_event(Event("stored", lab, done, len(missing)))
-    out.commit()
-    if pending:
-        on_event(Event("stored", lab, done + pending, len(missing)))
-    return done + pending, failed
-
-
-def _answers(
-    client: Client, lab: str, missing: list[tuple[str, str]], workers: int
-) -> Iterator[tuple[str, str, bytes | HighwaterError]]:
-    """Yield what came of each (part, backtest), as it comes; never more than two a worker wait to be taken."""
-    rest = iter(missing)
+    client: Client, out: Writer, job: _Job, pages: Iterator[Page] | None, most: int | None, workers: int
+) -> None:
+    """Read the list into the store and, meanwhile, fetch what is missing of the backtests seen so far."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="labs")
-    asked: dict[Future[bytes], tuple[str, str]] = {}
+    asked: dict[Future[Any], tuple[str, str] | None] = {}
     try:
         while True:
-            while len(asked) < 2 * workers and (next_ := next(rest, None)) is not None:
-                asked[pool.submit(client.detail, next_[0], lab, next_[1])] = next_
+            if pages is not None and None not in asked.values():
+                asked[pool.submit(next, pages, None)] = None
+            while len(asked) < 2 * workers and job.todo:
+                part, name = job.todo.popleft()
+                asked[pool.submit(client.detail, part, job.lab, name)] = part, name
             if not asked:
-                return
+                break
             for future in wait(asked, return_when=FIRST_COMPLETED).done:
-                part, name = asked.pop(future)
-                try:
-                    yield part, name, future.result()
-                except HighwaterError as error:
-                    yield part, name, error
+                what = asked.pop(future)
+                if what is not None:
+                    _answered(out, job, *what, future)
+                elif not _listed(out, job, future.result(), most):
+                    pages = None
+        _commit(out, job)
     except BaseException:
         client.pace.stop()
+        with suppress(sqlite3.Error):
+            out.commit()
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _listed(out: Writer, job: _Job, page: Page | None, most: int | None) -> bool:
+    """Keep a page, durably, and return whether another is to be read."""
+    if page is None:
+        out.end_listing(job.listing or 0, job.pages)
+        out.commit()
+        return False
+    job.pages += 1
+    items = page.items if most is None else page.items[: most - len(job.names)]
+    names = [str(item.value["BID"]) for item in items]
+    finished = [
+        out.seen(name, each.body, is_finished(each.value, job.running)) for name, each in zip(names, items, strict=True)
+    ]
+    _commit(out, job)
+    job.names += names
+    job.add(name for name, done in zip(names, finished, strict=True) if done)
+    job.tell("page", len(job.names), max(job.count, len(job.names)))
+    whole = page.following is None and len(items) == len(page.items)
+    return whole or most is None or len(job.names) < most
+
+
+def _answered(out: Writer, job: _Job, part: str, name: str, future: Future[bytes]) -> None:
+    """Keep an answer, durable soon, or note why it is none. Raises it where it is the fifth in a row."""
+    try:
+        body = future.result()
+    except HighwaterError as error:
+        job.failed[name] = f"{part}: {error}"
+        job.tell("failed", job.done, job.total, f"{name} {job.failed[name]}")
+        job.row = 0 if isinstance(error, DataError) else job.row + 1
+        if job.row >= IN_A_ROW:
+            _commit(out, job)
+            raise
+        return
+    job.row = 0
+    out.add(name, part, body)
+    job.pending += 1
+    if time.monotonic() - job.told >= COMMIT_S:
+        _commit(out, job)
+
+
+def _commit(out: Writer, job: _Job) -> None:
+    out.commit()
+    job.told = time.monotonic()
+    if job.pending:
+        job.done, job.pending = job.done + job.pending, 0
+        job.tell("stored", job.done, max(job.total, len(job.parts) * job.count if job.listing else 0))

@@ -52,6 +52,15 @@ def unwrapped(body: bytes) -> Any:
     return answer.data
 
 
+def text_of(body: bytes) -> str:
+    """Return what a kept answer holds, without its envelope, as JSON exactly as the server wrote it."""
+    text = body.decode("utf-8-sig")
+    at = _skip(text, 0)
+    found = {name: (start, end) for name, start, end in _members(text, at)} if text[at] == "{" else {}
+    start, end = found["Data"] if {"Success", "Data"} <= found.keys() else (at, len(text))
+    return text[start:end].strip()
+
+
 def items_of(body: bytes, *keys: str) -> list[Item]:
     """Return the entries of the list that ``keys`` lead to in JSON, each as it is written there.
 

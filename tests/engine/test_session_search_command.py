@@ -1,7 +1,10 @@
 import json
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from highwater.engine.cli import main
+from highwater.engine.session import tries
 
 DAYS = ("--start", "2024-01-02", "--end", "2024-02-15")
 SEARCH = ("--strategy", "orb", "--symbols", "SPY", *DAYS, "--synthetic", "--min-trades", "5")
@@ -104,7 +107,8 @@ def test_a_search_is_repeated_to_the_same_content(here, capsys):
         (("--strategy", "orbs"), "--strategy"),
         ((*SEARCH, *PARAMS, "--tp", "2"), "--tp beside --strategy orb"),
         ((*SEARCH, *PARAMS, "--alerts", "a.csv"), "--alerts beside --strategy orb"),
-        ((*SEARCH, *PARAMS, "--holdout", "20%"), "--holdout beside --strategy"),
+        ((*SEARCH, *PARAMS, "--method", "optuna", "--trials", "4000"), "--trials is 4,000; of optuna at most 3,000"),
+        ((*SEARCH, "--param", "trade.be_buffer"), "needs values: trade.be_buffer=low:high:step"),
         ((*SEARCH, *PARAMS, "--objective", "win"), "--objective is 'win'; for sessions it must be one of expectancy"),
         ((*SEARCH, *PARAMS, "--trials", "0"), "--trials is 0"),
         ((*SEARCH, "--param", "x=1"), "unknown setting 'x'"),
@@ -133,6 +137,125 @@ def test_settings_of_a_file_are_those_that_are_varied_from(here, capsys):
 
     assert not code
     assert 2 == json.loads(capsys.readouterr().out)["tried"]
+
+
+OPTIMIZATION = """
+optimization:
+  enabled: true
+  method: optuna
+  n_trials: 40
+  objective: sharpe
+  optimize_params: [trade.t1_r, "orb.base_minutes=10,15,30", "trade.runner_r=1.8:3:0.2"]
+"""
+
+
+def test_what_flags_leave_open_is_as_the_settings_say(here, capsys):
+    pytest.importorskip("optuna")
+    (here / "mine.yaml").write_text(OPTIMIZATION)
+    words = (*SEARCH, "--settings", "mine.yaml", "--no-guards")
+    for more in ((), ("--threads", "2"), ("--method", "random", "--trials", "7", "--param", "trade.t2_r=1.2,1.5")):
+        sweep(*words, *more)
+    first, again, other = (manifest["config"] for _, manifest in runs(here))
+
+    assert ["optuna", 40, "sharpe"] == [first["search"]["method"], first["search"]["trials"], first["objective"]]
+    assert {"trade.t1_r": [0.8, 0.9, 1.0, 1.1, 1.2]}.items() <= first["search"]["params"].items()
+    assert ["random", 7, ["trade.t2_r"]] == [other["search"][name] for name in ("method", "trials")] + [
+        list(other["search"]["params"])
+    ]
+    contents = [
+        {each["type"]: each["content_sha256"] for each in manifest["artifacts"] if each["type"] != "log"}
+        for _, manifest in runs(here)[:2]
+    ]
+    assert contents[0] == contents[1] and first == again
+
+
+def test_a_section_that_is_not_enabled_changes_nothing(here, capsys):
+    (here / "mine.yaml").write_text(OPTIMIZATION.replace("true", "false"))
+
+    assert 2 == sweep(*SEARCH, "--settings", "mine.yaml")
+    assert "--strategy orb needs --param" in capsys.readouterr().err
+
+
+def test_a_holdout_is_sealed_opened_and_counted(here, capsys):
+    sweep(*SEARCH, *PARAMS, "--method", "grid", "--holdout", "25%")
+    printed = capsys.readouterr().out
+    sweep(*SEARCH[:-2], "--min-trades", "5", *PARAMS, "--method", "grid", "--json", "--no-guards")
+    whole = json.loads(capsys.readouterr().out)["trials"]
+    (folder, search), _ = runs(here)
+    looks = []
+    for _ in range(2):
+        assert not main(["sweep", "unseal", search["run_id"], "--json", "--quiet"])
+        looks.append(json.loads(capsys.readouterr().out))
+
+    assert "holdout sealed: the last 25% of the days; looked at 0 times" in printed
+    assert [1, 2] == [look["peeks"] for look in looks]
+    assert 8 == looks[0]["days"]  # a quarter of 31
+    alone = next(row for row in whole if row["trial_id"] == _winner(folder))
+    found = read_table(folder / "results" / "symbols.parquet")[-1]
+    opened = read_table(Path(looks[0]["path"]) / "results" / "symbols.parquet")[-1]
+    assert alone["total_trades"] == found["total_trades"] + opened["total_trades"]
+    assert alone["total_r"] == pytest.approx(found["total_r"] + opened["total_r"])
+    assert looks[0]["mean_r"] == pytest.approx(opened["total_r"] / 8)
+    for run_id in (search["run_id"], looks[1]["run_id"]):
+        assert not main(["runs", "rerun", run_id, "--quiet"])
+        assert "differs" not in capsys.readouterr().out
+    main(["sweep", "unseal", search["run_id"], "--quiet"])
+    printed = capsys.readouterr().out
+    assert "holdout  " in printed and "no longer unseen" in printed
+    assert all(len(line) <= 80 for line in printed.splitlines() if "run_id=" not in line)
+
+
+def _winner(folder):
+    return read_table(folder / "results" / "trials.parquet")[0]["trial_id"]
+
+
+def read_table(path):
+    return pq.read_table(path).to_pylist()
+
+
+def test_a_run_that_held_nothing_out_cannot_be_opened(here, capsys):
+    sweep(*SEARCH, *PARAMS, "--method", "grid", "--no-guards")
+    capsys.readouterr()
+
+    assert 2 == main(["sweep", "unseal", "latest", "--quiet"])
+    assert "held no days out; sweep --strategy orb does with --holdout 20%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["random", "optuna"])
+def test_a_search_that_is_stopped_goes_on_and_ends_as_if_it_had_not(method, here, capsys, monkeypatch):
+    pytest.importorskip("optuna")
+    words = (*SEARCH, *PARAMS, "orb.atr_period=5:20", "--method", method, "--trials", "60", "--holdout", "20%")
+    sweep(*words, "--runs", "whole")
+    monkeypatch.setattr(tries, "FILE_S", 0.0)
+    monkeypatch.setattr(tries, "CHUNK", 8)
+    make, calls = tries.made_by_all, iter(range(9))
+
+    def stopping(*given):
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return make(*given)
+
+    monkeypatch.setattr(tries, "made_by_all", stopping)
+    capsys.readouterr()
+    code = sweep(*words)
+    said = capsys.readouterr().err
+    monkeypatch.setattr(tries, "made_by_all", make)
+    run_id = said.rpartition("--resume ")[2].strip()
+
+    assert 130 == code
+    assert "stopped at trial " in said and " of 60; go on with: highwater sweep --resume 0" in said
+    assert 2 == sweep("--resume", run_id, "--seed", "2")
+    assert "--seed beside --resume" in capsys.readouterr().err
+    assert not sweep("--resume", run_id, "--top", "3")
+    assert "Best by expectancy" in capsys.readouterr().out
+    (_, manifest), whole = *runs(here), json.loads(next(here.glob("whole/2*/run_id=*/run.json")).read_text())
+    contents = [
+        {each["type"]: each["content_sha256"] for each in found["artifacts"] if each["type"] != "log"}
+        for found in (manifest, whole)
+    ]
+    assert contents[0] == contents[1]
+    assert manifest["execution"]["resumed_at"] >= 20 and manifest["run_id"] == run_id
+    assert not list(here.glob("runs/.staging/*.search"))
 
 
 def test_what_each_setting_is_worth_is_printed_and_kept(here, capsys):

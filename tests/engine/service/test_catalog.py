@@ -8,6 +8,11 @@ from highwater.io.publish import stage
 from highwater.io.runs import find_run
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    monkeypatch.setattr(catalog, "WAIT_S", 30.0)
+
+
 def new_run(root):
     with stage(root, "path-only") as staged:
         staged.publish()

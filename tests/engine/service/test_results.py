@@ -66,6 +66,20 @@ def test_equity_of_sessions_is_that_of_all_or_of_a_symbol(runs):
         results.equity(runs["path-only"])
     with pytest.raises(MissingError, match="has no trade of policy 'nope'"):
         results.equity(runs["policy"], policy="nope")
+    with pytest.raises(UsageError, match="is of sessions and has no policies"):
+        results.equity(runs["session"], policy="nope")
+
+
+def test_equity_of_one_mint_is_that_of_its_trades(runs):
+    calls = {row["call_id"]: row["mint"] for row in rows(runs["policy"], "alerts")}
+    done = [row for row in rows(runs["policy"], "trades") if row["ret_q"] is not None]
+    mint = calls[done[0]["call_id"]]
+    found = results.equity(runs["policy"], mint)
+
+    mine = [row["ret_q"] for row in done if calls[row["call_id"]] == mint]
+    assert (len(mine), sum(mine) / 100) == (found.table.num_rows, found.final)
+    with pytest.raises(MissingError, match="has no trade of symbol 'SPY'"):
+        results.equity(runs["policy"], "SPY")
 
 
 def test_metrics_are_of_all_or_of_a_symbol(runs):

@@ -30,7 +30,8 @@ def test_all_runs_are_listed_the_newest_first(runs):
 
     assert ["traces", "session", "surface", "search", "policy", "path-only"] == listed(page)
     assert (6, None) == (page.total, page.cursor)
-    assert [None, 40, 24, 24, 24, None] == page.table["total_trades"].to_pylist()
+    sessions = open_run(runs.root, runs.ids["session"]).manifest.artifact("session_trades").rows
+    assert [None, sessions, 24, 24, 24, None] == page.table["total_trades"].to_pylist()
     assert '["SPY","QQQ"]' == page.table["symbols"][1].as_py()
 
 

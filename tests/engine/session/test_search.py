@@ -96,6 +96,6 @@ def test_configurations_the_candles_do_not_allow_are_counted_as_refused():
 
 def test_a_search_is_read_back_from_what_a_manifest_says():
     found = searched([land(8)], objective="sharpe", fewest=3)
-    work = work_of(every(), found.described())
+    work = work_of(every(), found.work.described())
 
     assert found.work == work

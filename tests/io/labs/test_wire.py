@@ -2,7 +2,7 @@ import json
 
 import pytest
 from highwater.io.errors import DataError
-from highwater.io.labs.wire import answer_of, items_of, unwrapped
+from highwater.io.labs.wire import answer_of, items_of, text_of, unwrapped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,3 +48,9 @@ def test_both_with_and_without_envelope():
 def test_what_is_no_json_is_a_value_error(body):
     with pytest.raises(ValueError):
         answer_of(body)
+
+
+def test_the_envelope_is_taken_off_the_text():
+    assert '{"n": 0.10 }' == text_of(b' {"Success": true, "Data" : {"n": 0.10 } , "Error": ""}')
+    assert '{"n": 0.10, "Data": 1}' == text_of(b'{"n": 0.10, "Data": 1}\n')
+    assert "[1 ]" == text_of(b"[1 ]")

@@ -1,0 +1,1 @@
+"""What the backtests of a lab are worth: figures, guards, replays, reports (METRICS.md)."""

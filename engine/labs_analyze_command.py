@@ -1,0 +1,99 @@
+"""The commands ``labs analyze`` and ``labs report``: what a lab's backtests are worth."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from ..io.errors import UsageError
+from .settings import Guards, Store, takes
+
+
+@takes(guards=Guards, records=Store)
+def analyze(
+    lab: str,
+    *,
+    store: Path = Path("labs"),
+    server: str | None = None,
+    by: str = "return_on_balance_pct",
+    ascending: bool = False,
+    capital: float | None = None,
+    candles: Path | None = None,
+    custom: list[str] | None = None,
+    tried: int | None = None,
+    csv: Path | None = None,
+    top: int = 10,
+    guards: Guards,
+    records: Store,
+) -> int | None:
+    """Analyse the backtests of a lab that was fetched, and say whether the best of them is luck.
+
+    Every figure is defined in engine/labs/METRICS.md. Results are published as a run.
+
+    Args:
+        lab: A lab's id, or the start of one.
+        store: Directory that labs were fetched into.
+        server: Only labs of this server, host:port.
+        by: The figure that makes a backtest better: a column of results/analytics.parquet.
+        ascending: The lowest first.
+        capital: The balance before each run, instead of what the server says.
+        candles: Replay the trades on these candles: a Parquet, Arrow or CSV file, or a directory of Parquet files.
+        custom: Analytics of your own: file.py:function, or a name that an installed package registered.
+        tried: Configurations ever tried on this market (default: those of the lab).
+        csv: Write the figures to this file too.
+        top: Backtests to print.
+    """
+    from .labs import show
+    from .labs.analysis import check_by
+    from .labs.files import check_csv, write_csv
+    from .labs.ground import ground_of
+    from .labs.run import Task, kept_tables, run_lab
+    from .recipe import Clock
+
+    check_by(by)
+    check(guards, capital, tried)
+    if csv is not None:
+        check_csv(csv)
+    clock = Clock()
+    with clock.phase("read"):
+        tables = kept_tables(store, lab, server, records.quiet)
+        ground = None if candles is None else ground_of(candles, tables, records)
+    task = Task(by, ascending, capital, tried, tuple(custom or ()), guards)
+    run = run_lab(task, tables, ground, records, tuple(sys.argv[1:]), clock)
+    if csv is not None:
+        write_csv(run.tables["lab_analytics"], csv)
+    view = show.view_of(run)
+    (show.as_json if records.json else show.show)(view, top)
+    return None
+
+
+def check(guards: Guards, capital: float | None, tried: int | None) -> None:
+    """Raise UsageError for what cannot be asked of a lab."""
+    if guards.holdout:
+        raise UsageError("--holdout: a lab's backtests have seen all their days; leave it out")
+    if capital is not None and not capital > 0:
+        raise UsageError(f"--capital is {capital:g}; it must be more than 0")
+    if tried is not None and tried < 1:
+        raise UsageError(f"--tried is {tried}; it must be at least 1")
+
+
+def report(
+    run: str = "latest",
+    *,
+    runs: Path = Path("runs"),
+    top: int = 10,
+    format: Literal["text", "json"] = "text",  # noqa: A002
+) -> int | None:
+    """Print what a published lab run found, in 80 columns.
+
+    Args:
+        run: Run id, the start or end of one (4 characters or more), or "latest": the newest run of a lab.
+        runs: Directory of runs.
+        top: Backtests to print.
+        format: Text, or one JSON document.
+    """
+    from .labs import show
+    from .labs.files import find_lab_run
+
+    view = show.view_in(find_lab_run(runs, run))
+    (show.as_json if format == "json" else show.show)(view, top)
+    return None

@@ -1,0 +1,1 @@
+"""The doors that stay open: the REST API."""
