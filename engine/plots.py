@@ -196,20 +196,37 @@ def candle_chart(
         decreasing={"line": {"color": LOSS, "width": 1}},
         name="price",
     )
-    colours = {"gain": GAIN, "loss": LOSS}
+    colours, named = {"gain": GAIN, "loss": LOSS}, {}
+    for ts, price, name, tone in marks:
+        named.setdefault((name, tone), []).append((ts, price))
     signs = [
         go.Scatter(
-            x=moments(np.array([ts])),
-            y=[price],
-            mode="markers+text",
-            text=[name_of(name)],
-            textposition="top center",
+            x=moments(np.array([ts for ts, _ in places])),
+            y=[price for _, price in places],
+            mode="markers",
             marker={"size": 11, "symbol": "diamond", "color": colours.get(tone, FAINT)},
+            name=name_of(name),
             hovertemplate=f"{name_of(name)}: %{{y:.8g}}<extra></extra>",
         )
-        for ts, price, name, tone in marks
+        for (name, tone), places in named.items()
     ]
     figure = _figure([made, *signs], title, "", "price", xaxis={"rangeslider": {"visible": False}})
+    at: dict[float, list[str]] = {}
     for price, name in levels:
-        figure.add_hline(y=price, line={"color": FAINT, "dash": "dot", "width": 1}, annotation_text=name)
+        at.setdefault(price, []).append(name_of(name))
+    for price, names in at.items():
+        line = {"color": FAINT, "dash": "dot", "width": 1}
+        figure.add_hline(y=price, line=line, annotation_text=", ".join(names))
+    for ts, price, name, _ in marks if len(marks) <= 4 else ():
+        figure.add_annotation(
+            x=moments(np.array([ts]))[0],
+            y=price,
+            text=name_of(name),
+            ay=-44,
+            ax=0,
+            arrowcolor=FAINT,
+            bgcolor="#444444",
+            font={"color": "#ffffff"},
+            borderpad=3,
+        )
     return figure

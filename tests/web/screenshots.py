@@ -46,8 +46,9 @@ def of_the_dashboard(browser, address):
         go(tab, title)
         tab.set_viewport_size({"width": 1280, "height": height})
         if title == "Trades":
+            tab.wait_for_timeout(2000)
             choose(tab, 2)
-            tab.get_by_text("exit runner").or_(tab.get_by_text("exit stop")).first.wait_for(state="attached")
+            tab.locator("h3", has_text="after").wait_for()
         tab.wait_for_timeout(3000)
         taken = Image.open(BytesIO(tab.screenshot()))
         save(taken, ROOT / f"engine/dashboard/{title.lower()}.webp")
