@@ -1,7 +1,8 @@
-"""Directories of very many runs, for what lists them."""
+"""10,000 runs whose manifests are their own, and whose artifacts are links to those of one."""
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pyarrow as pa
 from highwater.io.manifest import Input, new_run_id, utc_text
 from highwater.io.publish import stage
 from highwater.io.runs import read_manifest
-from highwater.io.schemas import ALERTS, SUMMARY, TRADES, paths, table
+from highwater.io.schemas import SUMMARY, TRADES, paths, table
 
-START, EVERY = 1_714_521_600_000, 600_000
+RUNS, START, EVERY = 10_000, 1_714_521_600_000, 600_000
+ROWS = 20
 
 
 def filled(schema: pa.Schema, run_id: str, rows: int) -> pa.Table:
@@ -22,17 +24,19 @@ def filled(schema: pa.Schema, run_id: str, rows: int) -> pa.Table:
     return table(schema, columns, run_id)
 
 
-def many_runs(folder: Path, count: int, rows: int) -> Path:
-    """Return a directory of runs whose manifests are their own and whose artifacts are links to one run's."""
+TABLES = (("paths", paths(), ROWS), ("trades", TRADES, ROWS), ("summary", SUMMARY, 1))
+
+
+def made(folder: Path, tables: Sequence[tuple[str, pa.Schema, int]] = TABLES, runs: int = RUNS) -> Path:
+    """Return a directory of runs below ``folder``, each with these tables of so many rows."""
     with stage(folder / "one", "policy") as staged:
-        kinds = (("alerts", ALERTS, rows), ("paths", paths(), rows), ("trades", TRADES, rows), ("summary", SUMMARY, 1))
-        for kind, schema, size in kinds:
-            staged.write(kind, filled(schema, staged.run_id, size))
+        for kind, schema, rows in tables:
+            staged.write(kind, filled(schema, staged.run_id, rows))
         inputs = (Input("alerts", "alerts.parquet", "a" * 64), Input("candles", "candles", "c" * 64))
         config = {"horizon_ms": 172_800_000, "policy": {"kind": "exits", "sl": "0.7"}}
-        one = staged.publish(config=config, inputs=inputs, counts={"OK": rows})
+        one = staged.publish(config=config, inputs=inputs, counts={"OK": ROWS})
     manifest = read_manifest(one)
-    for i in range(count):
+    for i in range(runs):
         at = utc_text(START + i * EVERY)
         told = dataclasses.replace(manifest, run_id=new_run_id(START + i * EVERY), created_at=at)
         run = folder / "runs" / at[:7] / f"run_id={told.run_id}"

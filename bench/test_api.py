@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from highwater.bench.conftest import Times
-from highwater.bench.many_runs import many_runs
+from highwater.bench.many_runs import RUNS, TABLES, made
 from highwater.io.catalog import sync
 from highwater.io.runs import list_runs
+from highwater.io.schemas import ALERTS
 
-RUNS, ROWS, CLIENTS, REQUESTS = 10_000, 1000, 8, 1000
+ROWS, CLIENTS, REQUESTS = 1000, 8, 1000
 
 
 @contextlib.contextmanager
@@ -36,7 +37,7 @@ def serving(root):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
-    root = many_runs(folder, RUNS, ROWS)
+    root = made(folder, [("alerts", ALERTS, ROWS), *((kind, schema, ROWS) for kind, schema, _ in TABLES[:2])])
     sync(root)
     yield root
     shutil.rmtree(folder)

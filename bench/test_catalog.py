@@ -4,18 +4,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from highwater.bench.many_runs import many_runs
+from highwater.bench.many_runs import RUNS, made
 from highwater.engine.catalog import query_runs
 from highwater.io.catalog import sync
 from highwater.io.catalog_sql import ask
-
-RUNS, ROWS = 10_000, 20
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("catalog")
-    yield many_runs(folder, RUNS, ROWS)
+    yield made(folder)
     shutil.rmtree(folder)
 
 

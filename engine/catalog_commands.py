@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Literal
 
+from .places import Runs
 from .values import Duration, Instant, Size, Until
 
 RunType = Literal["path-only", "policy", "search", "surface", "traces", "session", "lab", "rerun"]
 Status = Literal["completed", "failed", "corrupt", "unverified", "newer"]
 
 
-def sync(*, runs: Path = Path("runs"), stats: bool = False, json: bool = False) -> int | None:
+def sync(*, runs: Runs = Path("runs"), stats: bool = False, json: bool = False) -> int | None:
     """Bring the catalog up to date with the runs; run it as often as you like.
 
     Args:
@@ -24,7 +25,7 @@ def sync(*, runs: Path = Path("runs"), stats: bool = False, json: bool = False) 
 
 def query(
     *,
-    runs: Path = Path("runs"),
+    runs: Runs = Path("runs"),
     run_type: RunType | None = None,
     status: Status | None = None,
     from_date: Instant | None = None,
@@ -67,7 +68,7 @@ def query(
 def sql(
     statement: str,
     *,
-    runs: Path = Path("runs"),
+    runs: Runs = Path("runs"),
     limit: int = 100,
     mem: Size = 1 << 30,
     timeout: Duration = 60_000,
@@ -92,7 +93,7 @@ def sql(
     return catalog_show.answer(runs, statement, limit, mem, timeout, json)
 
 
-def path(*, runs: Path = Path("runs")) -> int | None:
+def path(*, runs: Runs = Path("runs")) -> int | None:
     """Print the path of the catalog, a DuckDB file with the tables runs, artifacts, strategies and trials_ledger.
 
     Args:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from ..io.errors import UsageError
+from .places import AllSlices, Runs
 from .policy import Policy, parse_policy, policy_from_flags
+from .report_command import Page
 from .settings import Exports, Sources, Store, Trading, takes
 from .values import Duration, Interval
 
@@ -21,7 +23,7 @@ def multiples_of(texts: list[float] | None) -> tuple[float, ...]:
     return DEFAULT_MULTIPLES if texts is None else tuple(texts)
 
 
-@takes(sources=Sources, trading=Trading, store=Store, exports=Exports)
+@takes(sources=Sources, trading=Trading, store=Store, exports=Exports, page=Page)
 def baseline(
     *,
     multiples: list[float] | None = None,
@@ -31,6 +33,7 @@ def baseline(
     trading: Trading,
     store: Store,
     exports: Exports,
+    page: Page,
 ) -> int | None:
     """Measure what each alert's price did: highs, drawdowns, time to multiples; and a table of callers.
 
@@ -54,6 +57,7 @@ def baseline(
         show.callers(outcome, top, min_calls)
         show.foot(outcome)
     exporting.say(outcome.path, exports.targets(), store.slice_folder, store.quiet)
+    page.write(outcome.path, store)
     return None
 
 
@@ -63,7 +67,7 @@ def _named(policy: Policy, name: str | None) -> Policy:
     return policy if name is None else replace(policy, name=name)
 
 
-@takes(sources=Sources, trading=Trading, store=Store, exports=Exports)
+@takes(sources=Sources, trading=Trading, store=Store, exports=Exports, page=Page)
 def strategy(
     *,
     tp: float | None = None,
@@ -85,6 +89,7 @@ def strategy(
     trading: Trading,
     store: Store,
     exports: Exports,
+    page: Page,
 ) -> int | None:
     """Trade every alert with one policy: its trades, their bounds, and what each caller's alerts earned.
 
@@ -130,10 +135,11 @@ def strategy(
         show.callers(outcome, top, min_calls)
         show.foot(outcome)
     exporting.say(outcome.path, targets, store.slice_folder, store.quiet)
+    page.write(outcome.path, store)
     return None
 
 
-def runs_list(*, runs: Path = Path("runs"), limit: int = 20, json: bool = False) -> int | None:
+def runs_list(*, runs: Runs = Path("runs"), limit: int = 20, json: bool = False) -> int | None:
     """List the runs of a directory, newest first.
 
     Args:
@@ -146,7 +152,7 @@ def runs_list(*, runs: Path = Path("runs"), limit: int = 20, json: bool = False)
     return browse.show_runs(runs, limit, json)
 
 
-def runs_show(run: str, *, runs: Path = Path("runs"), artifact: str | None = None, json: bool = False) -> int | None:
+def runs_show(run: str, *, runs: Runs = Path("runs"), artifact: str | None = None, json: bool = False) -> int | None:
     """Show a run: its settings, inputs, artifacts and key numbers.
 
     Args:
@@ -163,7 +169,7 @@ def runs_show(run: str, *, runs: Path = Path("runs"), artifact: str | None = Non
 _RUNS = Path("runs")
 
 
-def slices_list(*, slices: Path = _RUNS / ".slices", json: bool = False) -> int | None:
+def slices_list(*, slices: AllSlices = _RUNS / ".slices", json: bool = False) -> int | None:
     """List the slices that earlier runs cut.
 
     Args:
@@ -185,7 +191,7 @@ def slices_build(*, sources: Sources, trading: Trading, store: Store) -> int | N
     return None
 
 
-def slices_verify(*, slices: Path = _RUNS / ".slices") -> int | None:
+def slices_verify(*, slices: AllSlices = _RUNS / ".slices") -> int | None:
     """Hash every slice and compare it with its manifest; exit code 4 where one differs.
 
     Args:

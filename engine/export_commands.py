@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Literal
 
+from .places import Runs, Slices
+
 
 def runs_export(
     run: str,
     *,
     format: Literal["guide", "parquet", "csv", "duckdb"] = "guide",  # noqa: A002
     output: Path = Path("results"),
-    runs: Path = Path("runs"),
-    slices: Path | None = None,
+    runs: Runs = Path("runs"),
+    slices: Slices | None = None,
 ) -> int | None:
     """Write a run in another layout, for other programs to read.
 

@@ -36,7 +36,7 @@ def about(
 ) -> dict[str, Any]:
     """Return what a search is, as JSON values: all that decides its trials, and what it was asked with."""
     settings = resolved(prepared.sources, prepared.trading)
-    files = {name: str(Path(settings.pop(name)).absolute()) for name in ("alerts", "candles")}
+    files = {name: _lasting(settings.pop(name)) for name in ("alerts", "candles")}
     windows = hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in prepared.windows))
     return {
         "run_id": s.run_id,
@@ -53,6 +53,11 @@ def about(
         "memory": work.memory,
         "command": list(command),
     }
+
+
+def _lasting(place: Any) -> str:
+    """Return where something lies as it is found from any directory: a path from the root on, or a table."""
+    return str(Path(place).absolute()) if isinstance(place, str) else str(place)
 
 
 def check_version(before: Mapping[str, Any]) -> None:

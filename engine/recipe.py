@@ -5,7 +5,8 @@ import time
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,12 @@ from ..io.columns import bar_name
 from ..io.errors import DataError
 from ..io.files import describe, unchanged
 from ..io.manifest import Input
-from ..io.slices import Slice, Spans, build, find, fingerprint
+from ..io.remote import origin_of
+from ..io.slice_store import find_in, share
+from ..io.slices import Slice, Spans, build, fingerprint
 from ..kernels import arrays
 from ..kernels.arrays import Alerts, Costs, Rules, Windows, column
+from .places import local
 from .progress import progress
 from .settings import Sources, Store, Trading
 from .stopping import check
@@ -108,7 +112,7 @@ class Prepared:
         candles = facts.content_sha256, facts.rows, facts.from_ms, facts.to_ms, end
         return (
             Input("alerts", self.batch.place, *alerts),
-            Input("candles", str(self.sources.candles), *candles),
+            Input("candles", origin_of(self.sources.candles), *candles),
         )
 
     def lines(self) -> list[str]:
@@ -154,7 +158,23 @@ def prepare_on(
     """Return everything a kernel needs, of alerts and a slice at hand; raises as ``prepare`` does."""
     with clock.phase("entries"):
         asked, windows = enter(batch, piece, trading)
-    prepared = Prepared(
+    prepared = prepared_with(batch, piece, reused, (asked, windows), (sources, trading), clock)
+    if not prepared.ok.any():
+        raise _nothing_left(batch, prepared.counts)
+    return prepared
+
+
+def prepared_with(
+    batch: AlertBatch,
+    piece: Slice,
+    reused: bool,
+    entered: tuple[Alerts, Windows],
+    settings: tuple[Sources, Trading],
+    clock: Clock,
+) -> Prepared:
+    """Return everything a kernel needs, of windows at hand."""
+    (asked, windows), (sources, trading) = entered, settings
+    return Prepared(
         alerts=batch.table,
         batch=batch,
         slice=piece,
@@ -167,9 +187,6 @@ def prepare_on(
         trading=trading,
         clock=clock,
     )
-    if not prepared.ok.any():
-        raise _nothing_left(batch, prepared.counts)
-    return prepared
 
 
 def say_if_compiling(quiet: bool) -> None:
@@ -191,13 +208,14 @@ def alerts_of(sources: Sources) -> AlertBatch:
         mcap_max=sources.mcap_max,
     )
     found = read_alerts(
-        sources.alerts,
+        path := sources.alerts,
         table=sources.alerts_table,
         query=sources.alerts_query,
         filter=wanted,
         time_unit=sources.alert_unit,
         chain=sources.chain or "unknown",
     )
+    found = replace(found, place=found.place.replace(str(path), origin_of(path), 1))
     if not found.table.num_rows:
         raise _nothing_left(found, {})
     return found
@@ -205,7 +223,6 @@ def alerts_of(sources: Sources) -> AlertBatch:
 
 def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Store) -> tuple[Slice, bool]:
     """Return the slice these alerts need, and whether it had been cut before."""
-    spans = _spans(batch.table, trading, sources.resample or sources.interval or 0)
     options = {
         "horizon": trading.horizon,
         "latency": trading.latency,
@@ -213,7 +230,14 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
         "chain": sources.chain,
         **{name: getattr(sources.candle_options, name) for name in _SHAPING},
     }
-    files = tuple(candle_files(sources.candles))
+    candles = local(sources.candles)
+    if not isinstance(candles, Path):
+        from .table_slices import slice_of
+
+        tokens = tuple(sorted(set(batch.table["mint"].to_pylist())))
+        return slice_of(sources, tokens, lambda step: spans_of(batch.table, trading, step), store, options)
+    spans = spans_of(batch.table, trading, sources.resample or sources.interval or 0)
+    files = tuple(candle_files(candles))
     size = sum(map(size_of, files))
     with progress("reading candles, bytes", size, store.quiet) as advance:
 
@@ -222,11 +246,11 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
 
         with unchanged(files):  # or a slice would be kept under the fingerprint of other candles
             mark = fingerprint(tuple(describe(path).sha256 for path in files), spans, options)
-            if store.cache and (held := find(store.slice_folder, mark)):
+            if store.cache and (held := find_in(store.slice_folder, mark)):
                 return held, True
-            read = read_candles(sources.candles, set(spans.tokens), sources.candle_options, on_progress)
+            read = read_candles(candles, set(spans.tokens), sources.candle_options, on_progress)
         advance(size * 4 // 5)
-        return build(store.slice_folder, read, _spans(batch.table, trading, read.interval_ms), mark), False
+        return share(build(store.slice_folder, read, spans_of(batch.table, trading, read.interval_ms), mark)), False
 
 
 _SHAPING = (
@@ -235,7 +259,7 @@ _SHAPING = (
 )
 
 
-def _spans(alerts: pa.Table, trading: Trading, step: int) -> Spans:
+def spans_of(alerts: pa.Table, trading: Trading, step: int) -> Spans:
     """Return the candles each alert may need, from the one it falls into to the end of the latest entry's horizon."""
     mints = alerts["mint"].to_pylist()
     tokens = tuple(sorted(set(mints)))
@@ -247,24 +271,21 @@ def _spans(alerts: pa.Table, trading: Trading, step: int) -> Spans:
     return Spans(tokens, np.array([place[mint] for mint in mints], np.int64), lo, asked, hi)
 
 
-def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None = None) -> tuple[Alerts, Windows]:
-    """Return what the entry rule asked of each alert, and the window it gave.
+def asked_of(batch: AlertBatch, piece: Slice, before: int | None = None) -> Alerts:
+    """Return what the entry rule asks of each alert: its token's candles in the slice, and what is known of them.
 
-    As if there were only the candles that began ``before`` that instant, where one is given.
+    Of the candles only those that began ``before`` that instant, where one is given.
     """
-    from ..kernels.entries import enter_all, entry_rule
-
     facts = piece.facts
     place = {token: i for i, token in enumerate(facts.tokens)}
-    mints = batch.table["mint"].to_pylist()
-    token = np.array([place.get(mint, len(facts.tokens)) for mint in mints], np.int64)
+    token = np.array([place.get(mint, len(facts.tokens)) for mint in batch.table["mint"].to_pylist()], np.int64)
     starts, ends = np.array(facts.offsets[:-1]), np.array(facts.offsets[1:])
     if before is not None:
         ts = piece.candles.ts
         ends = np.array([s + np.searchsorted(ts[s:e], before) for s, e in zip(starts, ends, strict=True)], np.int64)
     first, last = (np.array([*part, 0], np.int64)[token] for part in (starts, ends))
     prices = batch.table["alert_price"].to_numpy(zero_copy_only=False)
-    asked = Alerts(
+    return Alerts(
         column(first, np.int64),
         column(last, np.int64),
         column(batch.table["alert_ts_ms"].to_numpy(), np.int64),
@@ -272,6 +293,17 @@ def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None 
         column(np.array([*facts.coverage_end_ms, 0], np.int64)[token], np.int64),
         column(np.array([*facts.on_grid, False], np.bool_)[token], np.bool_),
     )
+
+
+def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None = None) -> tuple[Alerts, Windows]:
+    """Return what the entry rule asked of each alert, and the window it gave.
+
+    As if there were only the candles that began ``before`` that instant, where one is given.
+    """
+    from ..kernels.entries import enter_all, entry_rule
+
+    facts, asked = piece.facts, asked_of(batch, piece, before)
+    mints = batch.table["mint"].to_pylist()
     rejected = np.array([arrays.SERIES_REJECTED if mint in facts.rejected else arrays.OK for mint in mints], np.int64)
     mode = arrays.ENTRY[trading.entry]
     rule = entry_rule(mode, trading.horizon, facts.interval_ms, trading.latency, trading.max_entry_delay)

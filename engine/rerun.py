@@ -21,6 +21,7 @@ from .baseline import path_table
 from .diff import Change, Difference, changes, differences
 from .holdout import hold_out, only_held_out
 from .judgement import Known
+from .places import candle_place
 from .policy import parse_policy
 from .recipe import FILL_SEMANTICS, Clock, Prepared
 from .run import Outcome, run_baseline, run_strategy
@@ -108,8 +109,8 @@ def prepared_again(
 ) -> tuple[Manifest, Prepared]:
     """Return the manifest of a run and its alerts and candles, or others, ready for its recipe; raises as ``rerun``."""
     manifest = _sound(run, AGAIN)
-    sources, trading = settings_of(manifest.config, *(Path(_input(manifest, kind).source) for kind in INPUTS))
-    batch = _kept_alerts(run, manifest) if alerts is None else recipe.alerts_of(_reading(sources, alerts))
+    sources, trading = settings_of(manifest.config, *places_of(manifest))
+    batch = kept_alerts(run, manifest) if alerts is None else recipe.alerts_of(_reading(sources, alerts))
     sources = dataclasses.replace(sources, alerts=alerts or sources.alerts, candles=candles or sources.candles)
     if alerts is None and candles is None:
         piece, reused = _slice_of(run, manifest, (sources, trading, store), batch), True
@@ -123,7 +124,13 @@ INPUTS = ("alerts", "candles")
 TRACES, SESSION, LAB = "traces", "session", "lab"
 
 
-def settings_of(config: Config, alerts: Path, candles: Path) -> tuple[Sources, Trading]:
+def places_of(manifest: Manifest) -> tuple[Path, Any]:
+    """Return where a run's alerts and candles lay: paths, a place on a store or a table."""
+    alerts, candles = (_input(manifest, kind).source for kind in INPUTS)
+    return Path(alerts), candle_place(candles)
+
+
+def settings_of(config: Config, alerts: Path, candles: Any) -> tuple[Sources, Trading]:
     """Return the settings that a run's config holds; those it does not know keep their defaults."""
 
     def of(record: type) -> dict[str, Any]:
@@ -158,7 +165,7 @@ def _input(manifest: Manifest, kind: str) -> Input:
     return next(one for one in manifest.inputs if one.kind == kind)
 
 
-def _kept_alerts(run: Path, manifest: Manifest) -> AlertBatch:
+def kept_alerts(run: Path, manifest: Manifest) -> AlertBatch:
     """Return the alerts of a run as they were read: those it kept, with what became of the others."""
     one = _input(manifest, "alerts")
     counts = {name: n for name, n in manifest.counts.items() if name.islower()}  # statuses are in capitals
@@ -210,8 +217,8 @@ def _held(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> Slice
 
 def prepared_as_it_was(run: Path, manifest: Manifest, slices: Path) -> Prepared | None:
     """Return the alerts a run saw on its slice in the folder ``slices``; None where that is gone."""
-    sources, trading = settings_of(manifest.config, *(Path(_input(manifest, kind).source) for kind in INPUTS))
-    batch, store = _kept_alerts(run, manifest), Store(slices=slices)
+    sources, trading = settings_of(manifest.config, *places_of(manifest))
+    batch, store = kept_alerts(run, manifest), Store(slices=slices)
     piece = _held(run, manifest, (sources, trading, store), batch)
     if piece is None:
         return None

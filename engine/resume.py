@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from ..io.errors import MissingError
 from ..io.searches import SESSIONS, find_unfinished, hold
 from .kept import check_version
+from .places import candle_place
 from .recipe import prepare
 from .rerun import settings_of
 from .run import Outcome
@@ -37,7 +38,7 @@ def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "
 
             return go_on(kept, store)
         config = before["config"]
-        sources, trading = settings_of(before["settings"], Path(before["alerts"]), Path(before["candles"]))
+        sources, trading = settings_of(before["settings"], Path(before["alerts"]), candle_place(before["candles"]))
         prepared = prepare(sources, trading, store)
         return run_sweep(
             prepared,

@@ -109,7 +109,7 @@ def config_of(prepared: Prepared, chosen: Mapping[str, Any]) -> dict[str, Any]:
     Where the data lay is among the inputs, with their digests.
     """
     settings = resolved(prepared.sources, prepared.trading)
-    for name in ("alerts", "candles", "max_decoded"):
+    for name in [name for name in settings if name in ("alerts", "candles", "max_decoded") or name.startswith("ch_")]:
         del settings[name]
     settings["interval"] = prepared.step
     if settings["max_entry_delay"] is None:

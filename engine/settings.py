@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import os
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
-from .values import Duration, Instant, Interval, Share, Size, Spelling, show_instant
+from .places import Alerts, Candles, Runs, Slices, is_object
+from .values import Duration, Instant, Interval, Share, Size, Spelling, show_instant, spelling_of
 
 if TYPE_CHECKING:
     from ..io.candles import CandleOptions
@@ -71,12 +73,37 @@ class Reading(Rows):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources(Reading):
+class ClickHouse:
+    """Candles out of ClickHouse.
+
+    Args:
+        ch_host: Host of ClickHouse, for candles (default: CLICKHOUSE_HOST, else localhost).
+        ch_port: Its port for HTTP (default: CLICKHOUSE_PORT, else 8123, secure 8443).
+        ch_database: Database (default: CLICKHOUSE_DATABASE, else default).
+        ch_table: Table (default: CLICKHOUSE_TABLE, else ohlcv_candles).
+        ch_user: User (default: CLICKHOUSE_USER, else default); the password is read from CLICKHOUSE_PASSWORD.
+        ch_secure: Ask over TLS (default: CLICKHOUSE_SECURE).
+        ch_batch: Tokens asked for at once, at most.
+        ch_parallel: How many such questions at once.
+    """
+
+    ch_host: str | None = None
+    ch_port: int | None = None
+    ch_database: str | None = None
+    ch_table: str | None = None
+    ch_user: str | None = None
+    ch_secure: bool | None = None
+    ch_batch: int = 1000
+    ch_parallel: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources(Reading, ClickHouse):
     """What is read.
 
     Args:
-        alerts: Alerts: a DuckDB, Parquet, CSV or JSON-lines file.
-        candles: Candles: a Parquet, Arrow or CSV file, or a directory of Parquet files.
+        alerts: Alerts: a DuckDB, Parquet, CSV or JSON-lines file, here or at s3://bucket/key.
+        candles: Candles: a Parquet, Arrow or CSV file or a directory of Parquet, s3:// or clickhouse:// (or --ch-...).
         from_: Only alerts from this time on (UTC; a date is its midnight).
         to: Only alerts before this time (UTC).
         caller: Only alerts of these callers.
@@ -89,8 +116,8 @@ class Sources(Reading):
         coverage_end: Time up to which the feed was complete (default: each series' last candle).
     """
 
-    alerts: Annotated[Path, Spelling(("--duckdb", "--calls-from-duckdb"))]
-    candles: Path
+    alerts: Alerts
+    candles: Candles | None = None
     from_: Instant | None = None
     to: Instant | None = None
     caller: list[str] | None = None
@@ -103,6 +130,7 @@ class Sources(Reading):
     coverage_end: Instant | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "candles", candles_of(self))
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise UsageError(f"--from {show_instant(self.from_)} is not before --to {show_instant(self.to)}")
         if self.mcap_min is not None and self.mcap_max is not None and self.mcap_min > self.mcap_max:
@@ -114,6 +142,28 @@ class Sources(Reading):
     def candle_options(self) -> "CandleOptions":
         """How the candles are to be read."""
         return dataclasses.replace(super().candle_options, coverage_end_ms=self.coverage_end)
+
+
+_TABLE = {f"ch_{name}": name for name in ("host", "port", "database", "table", "user", "secure")}
+
+
+def candles_of(sources: Sources) -> Any:
+    """Return where candles come from: a path, or the table that a URL, flags and the environment come to.
+
+    Raises UsageError where flags of ClickHouse stand beside a file, and where nothing names candles.
+    """
+    flags = {name: getattr(sources, flag) for flag, name in _TABLE.items()}
+    given = [flag for flag, name in _TABLE.items() if flags[name] is not None]
+    if isinstance(sources.candles, Path) or is_object(sources.candles):
+        if given:
+            flag = "--" + given[0].replace("_", "-")
+            raise UsageError(f"{flag} names a table of ClickHouse, but --candles is {sources.candles}; leave one out")
+        return sources.candles
+    if sources.candles is None and not given and not os.environ.get("CLICKHOUSE_HOST"):
+        raise UsageError("no candles are named; pass --candles, or --ch-host and --ch-table")
+    from ..io.sources.clickhouse import chosen
+
+    return chosen(sources.candles, flags)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,16 +203,16 @@ class Store:
     """Where results go and how the work is done; changes no result.
 
     Args:
-        runs: Directory that takes the run.
-        slices: Directory of slices (default: .slices in the runs directory).
+        runs: Directory that takes the run; s3://bucket/prefix too.
+        slices: Directory of slices (default: .slices in the runs directory); s3://bucket/prefix too.
         cache: Use the slice and the path metrics of an earlier run, and keep new ones.
         threads: Threads to work on (default: all).
         json: Print one JSON document instead of text.
         quiet: Print no progress.
     """
 
-    runs: Path = Path("runs")
-    slices: Path | None = None
+    runs: Runs = Path("runs")
+    slices: Slices | None = None
     cache: bool = True
     threads: int | None = None
     json: bool = False
@@ -252,7 +302,7 @@ def takes(
             for each in (each for each in record.__mro__ if dataclasses.is_dataclass(each)):  # its own flags first
                 notes.append(inspect.cleandoc(each.__doc__ or "").partition("Args:\n")[2])
                 for name in inspect.get_annotations(each):
-                    missing = known[name].default is dataclasses.MISSING
+                    missing = known[name].default is dataclasses.MISSING or spelling_of(hints[name]).instead
                     default = inspect.Parameter.empty if missing else known[name].default
                     flags[name] = inspect.Parameter(
                         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name]

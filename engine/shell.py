@@ -67,7 +67,15 @@ def _run(tree: Any, argv: list[str], prog: str, version: str) -> int:
     node = next((other for name, other in alone.items() if name in bound), node)
     if getattr(node, "takes_places", False):
         bound["places"] = places
+    else:
+        bound = _opened(parameters(node), bound)
     return _dispatch(node, bound, words, prog)
+
+
+def _opened(params: list[Parameter], bound: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments as the command gets them: a place on a store as the local copy of what lies there."""
+    opens = {each.name: each.kind.open for each in params}
+    return {name: value if (do := opens.get(name)) is None else do(value) for name, value in bound.items()}
 
 
 def _resolve(tree: Any, argv: list[str], prog: str) -> tuple[list[str], Any]:
@@ -100,11 +108,16 @@ def _bind(
     texts = _from_file(file, own) | _from_environment(own)
     texts |= {name: found for name, found in typed.items() if name in known}
     texts |= _place_words([each for each in params if not each.is_flag], words, path)
-    missing = [each.label for each in params if each.required and each.name not in texts]
+    missing = [each.label for each in params if each.required and not _given(each, texts)]
     if missing and not any(name in alone for name in texts):
         raise UsageError(f"missing {', '.join(missing)}; see {path} --help")
     bound = {name: convert(known[name].annotation, text, place) for name, (place, text) in texts.items()}
     return bound, {name: place for name, (place, _) in texts.items()}
+
+
+def _given(each: Parameter, texts: Container[str]) -> bool:
+    """Return whether a parameter is given, or one that stands in for it."""
+    return each.name in texts or any(name in texts or os.environ.get(name) for name in each.spelling.instead)
 
 
 def _read(argv: list[str], flags: dict[str, Parameter], path: str) -> tuple[list[str], dict[str, tuple[str, Any]]]:

@@ -6,6 +6,8 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .places import Runs, Slices
+from .report_command import Page
 from .settings import MEMORY, Store, takes
 from .trace_settings import Dealing, Market
 from .values import Size
@@ -39,7 +41,7 @@ def traces_strategies(*, category: Category | None = None, json: bool = False) -
     return None
 
 
-@takes(market=Market, dealing=Dealing, store=Store)
+@takes(market=Market, dealing=Dealing, store=Store, page=Page)
 def traces_run(
     *,
     strategies: str,
@@ -52,6 +54,7 @@ def traces_run(
     market: Market,
     dealing: Dealing,
     store: Store,
+    page: Page,
 ) -> int | None:
     """Make the signals of strategies on each series, keep their changes as traces, and say what they would have earned.
 
@@ -83,6 +86,7 @@ def traces_run(
         show.run_json(traced)
     else:
         show.run(traced, top)
+    page.write(traced.path, store)
     return None
 
 
@@ -90,8 +94,8 @@ def traces_export(
     run: str,
     folder: Path,
     *,
-    runs: Path = _RUNS,
-    slices: Path | None = None,
+    runs: Runs = _RUNS,
+    slices: Slices | None = None,
     candles: Path | None = None,
 ) -> int | None:
     """Write each trace of a run as a file of its own, which says what it is of wherever it is found.
@@ -119,7 +123,7 @@ def traces_migrate(
     apply: bool = False,
     force: bool = False,
     limit: int = 20,
-    runs: Path = _RUNS,
+    runs: Runs = _RUNS,
     json: bool = False,
 ) -> int | None:
     """Bring an older workspace over into a run: metadata.json and traces/<SYMBOL>_<tf>/signals/<type>/*.parquet.

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from .places import Runs, Slices
+
 _RUNS = Path("runs")
 
 
@@ -13,7 +15,7 @@ def query(
     sort: str | None = None,
     ascending: bool = False,
     limit: int = 20,
-    runs: Path = _RUNS,
+    runs: Runs = _RUNS,
     json: bool = False,
 ) -> int | None:
     """List the strategies of all runs that fit: by type, by parameter, by what they earned; of the newest run first.
@@ -42,7 +44,7 @@ def find(
     what: list[str],
     *,
     type: str | None = None,  # noqa: A002
-    runs: Path = _RUNS,
+    runs: Runs = _RUNS,
     json: bool = False,
 ) -> int | None:
     """Find strategies by exact parameters (period=20 std_dev=2.0), or by hash or trace key, of which 4 digits will do.
@@ -73,8 +75,8 @@ def load(
     format: Literal["table", "csv", "parquet"] = "table",  # noqa: A002
     output: Path | None = None,
     limit: int = 20,
-    runs: Path = _RUNS,
-    slices: Path | None = None,
+    runs: Runs = _RUNS,
+    slices: Slices | None = None,
     candles: Path | None = None,
 ) -> int | None:
     """Read a trace back: its changes with the times and closes of their candles.
@@ -117,7 +119,7 @@ def show(file: Path, *, limit: int = 10, json: bool = False) -> int | None:
     return None
 
 
-def duplicates(*, limit: int = 50, runs: Path = _RUNS, json: bool = False) -> int | None:
+def duplicates(*, limit: int = 50, runs: Runs = _RUNS, json: bool = False) -> int | None:
     """List the strategies that several runs hold, by their hash.
 
     Args:
@@ -131,7 +133,7 @@ def duplicates(*, limit: int = 50, runs: Path = _RUNS, json: bool = False) -> in
     return answers.duplicates(find_duplicates(runs, limit), json)
 
 
-def parameters(type: str, *, runs: Path = _RUNS, json: bool = False) -> int | None:  # noqa: A002
+def parameters(type: str, *, runs: Runs = _RUNS, json: bool = False) -> int | None:  # noqa: A002
     """Say how the parameters of the strategies of a type vary over all runs: unique, least, most, mean, how often.
 
     Args:
@@ -145,7 +147,7 @@ def parameters(type: str, *, runs: Path = _RUNS, json: bool = False) -> int | No
     return answers.parameters(type, spreads(runs, type), json)
 
 
-def compare(strategies: list[str], *, runs: Path = _RUNS, json: bool = False) -> int | None:
+def compare(strategies: list[str], *, runs: Runs = _RUNS, json: bool = False) -> int | None:
     """Put side by side what strategies earned, on every series and in every run that has them.
 
     Args:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .places import Runs, Slices
 from .trace_settings import FEE_BPS, SLIPPAGE_BPS
 from .values import Range
 
@@ -26,8 +27,8 @@ def surface(
     max_cells: int = 1_000_000,
     output: Path | None = None,
     top: int = 10,
-    runs: Path = _RUNS,
-    slices: Path | None = None,
+    runs: Runs = _RUNS,
+    slices: Slices | None = None,
     candles: Path | None = None,
     threads: int | None = None,
     json: bool = False,

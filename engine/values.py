@@ -31,19 +31,27 @@ _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]+)?)(B|([KMGT])(|iB|B))")
 
 @dataclass(frozen=True)
 class Kind:
-    """How a type is written: its ``name`` in the help, text to value, value to text."""
+    """How a type is written: its ``name`` in the help, text to value, value to text.
+
+    ``open``: what a command gets for the value, found out as the command starts.
+    """
 
     name: str
     parse: Callable[[str], Any]
     show: Callable[[Any], str] = str
+    open: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
 class Spelling:
-    """How a flag may be written besides its own name: under ``others``, and without a value, which means ``bare``."""
+    """How a flag may be written besides its own name: under ``others``, and without a value, which means ``bare``.
+
+    ``instead`` makes it required unless one of these parameters, or variables of the environment, is given.
+    """
 
     others: tuple[str, ...] = ()
     bare: str | None = None
+    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,9 +151,12 @@ def parse_size(text: str) -> int:
     return int(Decimal(number) * scale ** (" KMGT".index(letter) if letter else 0))
 
 
-def _path(text: str) -> Path:
+def parse_path(text: str) -> Path:
+    """Return the path of a local file or directory."""
     if "\0" in text:
         raise ValueError("a path holds no NUL")
+    if re.match("[a-z0-9+]+://", text):
+        raise ValueError("it must be a local path here")
     return Path(text)
 
 
@@ -229,7 +240,7 @@ _KINDS: dict[Any, Kind] = {
     int: Kind("INT", parse_int),
     float: Kind("NUMBER", parse_float, show_number),
     bool: Kind("BOOL", parse_bool, lambda value: str(value).lower()),
-    Path: Kind("PATH", _path),
+    Path: Kind("PATH", parse_path),
     Range: Kind("RANGE", _ranges(parse_float, "1.1:10:0.01"), _show_range(show_number)),
 }
 
@@ -313,3 +324,8 @@ def show(annotation: Any, value: Any) -> str:
         return ""
     kind = kind_of(annotation)
     return " ".join(map(kind.show, value)) if is_list(annotation) else kind.show(value)
+
+
+def counted(number: int, name: str, more: str = "s") -> str:
+    """Return a number of things: 1 alert, 2 alerts."""
+    return f"{number:,} {name}{more * (number != 1)}"

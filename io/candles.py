@@ -147,16 +147,23 @@ def _declared_coverage(sources: tuple[files.SourceFile, ...]) -> int | None:
 
 
 def clean(
-    rows: CandleRows, options: CandleOptions, place: str, sources: tuple[files.SourceFile, ...] = ()
+    rows: CandleRows,
+    options: CandleOptions,
+    place: str,
+    sources: tuple[files.SourceFile, ...] = (),
+    interval_ms: int = 0,
 ) -> CandleSet:
-    """Return ``rows`` as a validated set; ``place`` names them in messages. Raises as ``read_candles`` does."""
+    """Return ``rows`` as a validated set; ``place`` names them in messages. Raises as ``read_candles`` does.
+
+    ``interval_ms``: how long the bars are, where the rows are part of more: then their spacing is not asked.
+    """
     tokens, offsets, bars = _grouped(_one_length(rows, options, place))
     keep, verdicts = validate(*bars, options, offsets)
     if options.on_bad_bar == "error":
         _refuse_bad_bars(tokens, verdicts, place)
     messages = _messages(tokens, offsets, bars, verdicts)
     series = np.repeat(np.arange(len(tokens)), np.diff(offsets))
-    interval = _interval(bars.ts, series, keep, rows.guessed, options, place)
+    interval = interval_ms or _interval(bars.ts, series, keep, rows.guessed, options, place)
     if keep.size < series.size or verdicts.unsorted.any():
         bars, series = taken(bars, keep), series[keep]
     held = np.searchsorted(series, np.arange(len(tokens) + 1))

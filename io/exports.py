@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,12 @@ def put(path: Path, data: Any, remedy: str) -> None:
     """Write bytes as the file ``path``, durably and in one step, in the place of any file there."""
     with placed(path, remedy) as draft, _new(draft, NEW, remedy, path.name) as file:
         file.write(data)
+
+
+def put_written(path: Path, write: Callable[[NewFile], object], remedy: str) -> None:
+    """Write what ``write`` writes as the file ``path``, as ``put`` does."""
+    with placed(path, remedy) as draft, _new(draft, NEW, remedy, path.name) as file:
+        write(file)
 
 
 def write_parquet(path: Path, table: pa.Table, facts: Mapping[str, str], remedy: str) -> None:

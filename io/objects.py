@@ -54,6 +54,13 @@ def object_path(text: str) -> ObjectPath:
     return ObjectPath(named[1], "/".join(parts))
 
 
+def cache_folder() -> Path:
+    """Return where this user's copies of objects are kept (in the cache directory of the system, XDG_CACHE_HOME)."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("highwater")) / "objects"
+
+
 def listed(place: ObjectPath) -> list[Found]:
     """Return the objects below ``place`` by name; the object ``place`` itself has the name ''."""
     found = []

@@ -27,6 +27,7 @@ from .schemas import ENCODED, ERRORS, FIXED, PATHS, SCHEMA_VERSION, run_columns,
 from .searches import STAGING, is_kept
 
 ROW_GROUP = 131_072
+REMOTE = ".remote"  # in a directory of runs that is a copy of those on an object store
 
 
 @contextlib.contextmanager
@@ -170,6 +171,12 @@ class Stage:
         except OSError as error:
             text = "is complete but the disk did not confirm it; verify it after a restart"
             raise StoreError(f"run {self.run_id} {text}: {error.strerror}") from error
+        if (self.root / REMOTE).exists():
+            from .remote import remote_of
+            from .run_store import send
+
+            if place := remote_of(self.root):
+                send(self.root, final, place)
         return final
 
     def _manifest(self, status: str, facts: dict[str, Any]) -> Manifest:

@@ -8,17 +8,12 @@ from pathlib import Path
 
 from .durable import disk_errors, make_folder, rename_new
 from .errors import HighwaterError, IntegrityError, MissingError
-from .objects import ObjectPath, download, listed, put_new, read
+from .objects import ObjectPath, cache_folder, download, listed, put_new, read
+from .remote import remote_of
 from .slices import Slice, open_slice, verify
+from .slices import find as find_here
 
 _REMEDY = "free space, or name another cache with XDG_CACHE_HOME"
-
-
-def cache_folder() -> Path:
-    """Return where this user's copies of objects are kept (in the cache directory of the system, XDG_CACHE_HOME)."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_path("highwater")) / "objects"
 
 
 def send(one: Slice, store: ObjectPath) -> ObjectPath:
@@ -69,6 +64,40 @@ def find(store: ObjectPath, mark: str, folder: Path | None = None) -> Slice | No
             if told["fingerprint"] == mark:
                 return fetch(store / name, told["content_sha256"], folder)
     return None
+
+
+def find_in(folder: Path, mark: str) -> Slice | None:
+    """Return the slice with this fingerprint out of a folder, or out of the store that it is a copy of; or None."""
+    held, store = find_here(folder, mark), remote_of(folder)
+    return held if held or store is None else find(store, mark)
+
+
+def share(one: Slice) -> Slice:
+    """Return a slice that was just cut, sent to the store that its folder is a copy of."""
+    if store := remote_of(one.path.parent):
+        send(one, store)
+    return one
+
+
+def bring_all(store: ObjectPath, folder: Path) -> None:
+    """Make ``folder`` show every slice below ``store``, each a link into the cache."""
+    names = {one.name for one in listed(store) if one.name.startswith("slice_") and one.name.endswith(".arrow")}
+    for name in sorted(names):
+        try:
+            digest = json.loads(read(store / _manifest_key(name)))["content_sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                f"{store / _manifest_key(name)} is not the manifest of a slice; delete both"
+            ) from error
+        one = fetch(store / name, digest)
+        for path in (one.path, one.path.with_suffix(".json")):
+            link = folder / path.name
+            if not link.exists():
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
+    for path in folder.glob("slice_*"):
+        if path.is_symlink() and f"{path.stem}.arrow" not in names:
+            path.unlink()
 
 
 def _manifest_key(key: str) -> str:

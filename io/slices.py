@@ -24,10 +24,10 @@ from ..kernels.arrays import Candles, Ints, candles
 from .account import tell
 from .candle_rows import taken
 from .candles import CandleSet
-from .digest import canonical_json, content_sha256
+from .digest import ContentHash, canonical_json
 from .durable import disk_errors, make_folder
 from .errors import HighwaterError, IntegrityError, MissingError
-from .exports import put
+from .exports import put, put_written
 from .manifest import parsed
 from .names import safe_name
 
@@ -36,6 +36,7 @@ COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 _TIME = pa.timestamp("ms", tz="UTC")
 _SCHEMA = pa.schema([(name, _TIME if name == "timestamp" else pa.float64()) for name in COLUMNS])
 _ALIGNED = 64  # bytes; eight rows of eight
+_BLOCK, _SMALL = 1 << 20, 1 << 26  # rows; bytes
 _REMEDY = "free space or choose another --slices folder, then repeat"
 
 
@@ -92,41 +93,94 @@ def fingerprint(sources: tuple[str, ...], spans: Spans, options: Mapping[str, An
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Candles cut out for a slice, and what is told of their series: the tuples have one entry a token.
+
+    ``rejected`` and ``notes`` are of tokens that were asked for; ``counts`` are of rows as they were read.
+    """
+
+    candles: Candles
+    tokens: tuple[str, ...]
+    offsets: Ints
+    coverage_end: tuple[int, ...]
+    rejected: dict[str, str]
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+    on_grid: tuple[bool, ...]
+
+
 def build(folder: Path, found: CandleSet, spans: Spans, mark: str) -> Slice:
     """Cut the union of ``spans`` out of ``found``, write it as the slice with fingerprint ``mark``, and open it."""
+    return write(folder, cut(found, spans), found.interval_ms, mark)
+
+
+def cut(found: CandleSet, spans: Spans) -> Cut:
+    """Return the union of ``spans`` out of ``found``."""
     kept, offsets = _rows_of(found, spans)
-    bars = taken(found.candles, kept)
-    table = candle_table(bars)
-    lo, hi = (int(bars.ts.min()), int(bars.ts.max()) + found.interval_ms) if kept.size else (0, 0)
-    stem = f"slice_{_day(lo)}_{_day(hi)}_{mark[:12]}"
     wanted = set(spans.tokens)
     reports = [r for r in found.reports if r.token in wanted]
+    bars = taken(found.candles, kept)
+    return Cut(
+        bars,
+        found.tokens,
+        offsets,
+        tuple(found.coverage_end.tolist()),
+        {r.token: f"{r.error}: {r.message}" for r in reports if r.error},
+        {name: sum(getattr(r, name) for r in reports) for name in COUNTED},
+        tuple(f"{r.token}: {r.message}" for r in reports if r.message and not r.error),
+        tuple(_on_grid(bars.ts, offsets, found.interval_ms)),
+    )
+
+
+def write(folder: Path, part: Cut, interval_ms: int, mark: str) -> Slice:
+    """Write what was cut as the slice with fingerprint ``mark``, and open it.
+
+    Columns are hashed and written one after the other, in blocks: where they are mapped, no more of them is in memory.
+    """
+    bars, rows = part.candles, int(part.offsets[-1])
+    table = candle_table(bars)
+    lo, hi = (int(bars.ts[:rows].min()), int(bars.ts[:rows].max()) + interval_ms) if rows else (0, 0)
+    stem = f"slice_{_day(lo)}_{_day(hi)}_{mark[:12]}"
+    batch = _aligned(table)
+    size = pa.MockOutputStream()
+    _write_ipc(batch, size)
     facts = SliceFacts(
         fingerprint=mark,
-        content_sha256=content_sha256(table),
-        bytes=0,
-        rows=table.num_rows,
-        interval_ms=found.interval_ms,
+        content_sha256=_digest(table.slice(0, rows)),
+        bytes=size.size(),
+        rows=rows,
+        interval_ms=interval_ms,
         from_ms=lo,
         to_ms=hi,
-        tokens=found.tokens,
-        offsets=tuple(offsets.tolist()),
-        coverage_end_ms=tuple(found.coverage_end.tolist()),
-        on_grid=tuple(_on_grid(bars.ts, offsets, found.interval_ms)),
-        rejected={r.token: f"{r.error}: {r.message}" for r in reports if r.error},
-        counts={name: sum(getattr(r, name) for r in reports) for name in _COUNTED},
-        notes=tuple(f"{r.token}: {r.message}" for r in reports if r.message and not r.error),
+        tokens=part.tokens,
+        offsets=tuple(part.offsets.tolist()),
+        coverage_end_ms=part.coverage_end,
+        on_grid=part.on_grid,
+        rejected=part.rejected,
+        counts=part.counts,
+        notes=part.notes,
     )
     with disk_errors(f"writing to {folder}", _REMEDY):
         make_folder(folder)
-    path, data = folder / f"{stem}.arrow", _arrow_bytes(table)
-    told = canonical_json(dataclasses.asdict(dataclasses.replace(facts, bytes=data.nbytes)))
-    put(_facts_of(path), told, _REMEDY)
-    put(path, data, _REMEDY)  # last: a build that is cut short leaves no slice to be listed
+    path = folder / f"{stem}.arrow"
+    put(_facts_of(path), canonical_json(dataclasses.asdict(facts)), _REMEDY)
+    # Last: cut short, there is no slice to be listed. A small one goes out in one write.
+    put_written(
+        path, lambda file: _write_ipc(batch, file) if facts.bytes > _SMALL else file.write(_ipc(batch)), _REMEDY
+    )
     return open_slice(path)
 
 
-_COUNTED = ("rows_in", "rows_out", "bad_bars", "dup_identical", "dup_conflict", "unsorted", "bad_volume", "off_grid")
+def _digest(table: pa.Table) -> str:
+    """Return the digest of a table's content, a block of rows at a time."""
+    content = ContentHash(table.schema)
+    for first in range(0, table.num_rows, _BLOCK):
+        content.update(table.slice(first, _BLOCK))
+    return content.hexdigest()
+
+
+COUNTED = ("rows_in", "rows_out", "bad_bars", "dup_identical", "dup_conflict", "unsorted", "bad_volume", "off_grid")
 
 
 def find(folder: Path, mark: str) -> Slice | None:
@@ -196,7 +250,7 @@ def slices(folder: Path) -> Iterator[Slice]:
 
 def verify(one: Slice) -> None:
     """Raise IntegrityError unless the candles of a slice are those that were written."""
-    found = content_sha256(candle_table(one.candles))
+    found = _digest(candle_table(one.candles))
     if found != one.facts.content_sha256:
         raise IntegrityError(
             f"{one.path}: content digest is {found[:12]}, its manifest says {one.facts.content_sha256[:12]}; "
@@ -292,26 +346,30 @@ def _on_grid(ts: Ints, offsets: Ints, interval: int) -> list[bool]:
     return [not off[s:e].any() for s, e in itertools.pairwise(offsets)]
 
 
-def _arrow_bytes(table: pa.Table) -> memoryview:
-    """Return ``table`` as an Arrow IPC file whose columns all start on 64-byte boundaries.
+def _aligned(table: pa.Table) -> pa.RecordBatch:
+    """Return ``table`` as a batch that in an Arrow IPC file has every column on a 64-byte boundary.
 
     Arrow pads columns to 8 bytes. Rows are filled up to a multiple of eight by repeating the last one, and the
     schema carries as much padding as puts the first column on a boundary.
     """
     short = -table.num_rows % (_ALIGNED // 8)
     if short and table.num_rows:
-        table = pa.concat_tables([table, *[table.slice(table.num_rows - 1)] * short])
-    (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=_SCHEMA)]
+        table = pa.concat_tables([table, *[table.slice(table.num_rows - 1)] * short]).combine_chunks()
+    (batch,) = table.to_batches() or [pa.RecordBatch.from_pylist([], schema=_SCHEMA)]
     for pad in range(0, _ALIGNED, 8):
         padded = batch.replace_schema_metadata({"pad": " " * pad})
         head = _ipc(padded.slice(0, 0))
         if pa.ipc.open_file(head).get_batch(0).column(0).buffers()[1].address % _ALIGNED == head.address % _ALIGNED:
-            return memoryview(_ipc(padded))
+            return padded
     raise AssertionError("no padding of the schema aligns the columns")
 
 
 def _ipc(batch: pa.RecordBatch) -> pa.Buffer:
     sink = pa.BufferOutputStream()
+    _write_ipc(batch, sink)
+    return sink.getvalue()
+
+
+def _write_ipc(batch: pa.RecordBatch, sink: Any) -> None:
     with pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return sink.getvalue()

@@ -25,7 +25,12 @@ class Refused(OSError):
         return self.status in (0, 418, 429) or self.status >= 500
 
 
-def insist(ask: Callable[[], _Answer], server: str, pause: Callable[[float], None] | None = None) -> _Answer:
+def insist(
+    ask: Callable[[], _Answer],
+    server: str,
+    pause: Callable[[float], None] | None = None,
+    otherwise: str = OTHERWISE,
+) -> _Answer:
     """Return what ``ask`` returns, asked up to four times, 1, 2 and 4 seconds apart or as the server wishes.
 
     ``ask`` raises Refused; what asking again cannot help is raised as it is. In the end BusyError for a rate limit,
@@ -39,7 +44,7 @@ def insist(ask: Callable[[], _Answer], server: str, pause: Callable[[float], Non
             if not error.passing:
                 raise
             if attempt == TRIES - 1 or error.wait > LONGEST:
-                raise _given_up(error, server, attempt + 1) from error
+                raise _given_up(error, server, attempt + 1, otherwise) from error
             pause(max(2.0**attempt, error.wait))
     raise AssertionError
 
@@ -52,11 +57,11 @@ def seconds(text: str | None) -> float:
         return 0.0
 
 
-def _given_up(error: Refused, server: str, tries: int) -> HighwaterError:
+def _given_up(error: Refused, server: str, tries: int, otherwise: str) -> HighwaterError:
     times = f"after {tries} tries" if tries > 1 else "at once"
     if error.status in (418, 429):
         asked = f" and asks for {error.wait:.0f} s of patience" if error.wait else ""
-        return BusyError(f"{server} refused {times}: too many requests{asked}; try again later, or {OTHERWISE}")
+        return BusyError(f"{server} refused {times}: too many requests{asked}; try again later, or {otherwise}")
     if error.status:
-        return StoreError(f"{server} failed {times} with HTTP {error.status} ({error.reason}); {OTHERWISE}")
-    return StoreError(f"{server} could not be read {times} ({error.reason}); look to the network, or {OTHERWISE}")
+        return StoreError(f"{server} failed {times} with HTTP {error.status} ({error.reason}); {otherwise}")
+    return StoreError(f"{server} could not be read {times} ({error.reason}); look to the network, or {otherwise}")

@@ -446,3 +446,13 @@ def test_slices_are_listed_by_name(tmp_path, small):
     other = build(tmp_path, market({"A": range(3)}), spans(("A", -1, 0, 99)), "cd" * 32)
 
     assert sorted([small.path, other.path]) == [one.path for one in slices(tmp_path)]
+
+
+def test_a_large_slice_is_written_column_by_column_and_is_the_same_file(small, tmp_path, monkeypatch):
+    monkeypatch.setattr("highwater.io.slices._SMALL", 0)
+    monkeypatch.setattr("highwater.io.slices._BLOCK", 7)
+    found = market({"A": range(10), "B": range(11)})
+    large = build(tmp_path / "large", found, spans(("A", -1, 0, 99), ("B", -1, 0, 99)), MARK)
+
+    assert small.facts == large.facts
+    assert small.path.read_bytes() == large.path.read_bytes()
