@@ -1,12 +1,15 @@
 # Highwater's habits. Needs python3 (3.11 to 3.13) with its venv module, and make; the rest is installed into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-labs test test-crash test-peers test-web test-sources test-dask check bench bench-baseline bench-compare lock clean
+.PHONY: help demo demo-labs test test-crash test-peers test-web screenshots test-sources test-dask check bench bench-baseline bench-compare lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 # Some systems switch compiled bytecode off; without it every start takes three times as long.
 export PYTHONDONTWRITEBYTECODE :=
 UV := $(BIN)/uv
+
+# Two files of tests at a time, each file in one process.
+TWO := -n 2 --dist loadfile
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST)
@@ -18,8 +21,8 @@ demo-labs: .venv/installed ## HaasOnline's labs from a server that is made up, f
 	@$(BIN)/python -m highwater labs demo
 
 test: .venv/installed ## every test, then the kernels' again without compilation
-	$(BIN)/python -m pytest
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels
+	$(BIN)/python -m pytest $(TWO)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(TWO) tests/kernels
 
 test-crash: .venv/installed ## kill what writes, and let the disk fail it, at each of its system calls; needs strace
 	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
@@ -35,6 +38,9 @@ test-web: .venv/web/installed ## report, API and dashboard in a real browser; ne
 		apt-get install -y -qq --no-install-recommends chromium; } || \
 		{ echo 'chromium is missing and was not installed: apt-get install chromium' >&2; exit 1; }
 	.venv/web/bin/python -m pytest tests/web
+
+screenshots: .venv/web/installed ## the pictures of the guides, anew; needs chromium
+	PYTHONPATH=tests:tests/web .venv/web/bin/python tests/web/screenshots.py
 
 test-sources: .venv/sources/installed ## real ClickHouse engines and an S3 server, started and stopped by the tests
 	@command -v clickhouse-server >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from ..io.errors import UsageError
 from .places import AllSlices, Runs
 from .policy import Policy, parse_policy, policy_from_flags
+from .report_command import Page
 from .settings import Exports, Sources, Store, Trading, takes
 from .values import Duration, Interval, Spelling
 
@@ -22,7 +23,7 @@ def multiples_of(texts: list[float] | None) -> tuple[float, ...]:
     return DEFAULT_MULTIPLES if texts is None else tuple(texts)
 
 
-@takes(sources=Sources, trading=Trading, store=Store, exports=Exports)
+@takes(sources=Sources, trading=Trading, store=Store, exports=Exports, page=Page)
 def baseline(
     *,
     multiples: list[float] | None = None,
@@ -32,6 +33,7 @@ def baseline(
     trading: Trading,
     store: Store,
     exports: Exports,
+    page: Page,
 ) -> int | None:
     """Measure what each alert's price did: highs, drawdowns, time to multiples; and a table of callers.
 
@@ -55,6 +57,7 @@ def baseline(
         show.callers(outcome, top, min_calls)
         show.foot(outcome)
     exporting.say(outcome.path, exports.targets(), store.slice_folder, store.quiet)
+    page.write(outcome.path, store)
     return None
 
 
@@ -64,7 +67,7 @@ def _named(policy: Policy, name: str | None) -> Policy:
     return policy if name is None else replace(policy, name=name)
 
 
-@takes(sources=Sources, trading=Trading, store=Store, exports=Exports)
+@takes(sources=Sources, trading=Trading, store=Store, exports=Exports, page=Page)
 def strategy(
     *,
     tp: float | None = None,
@@ -86,6 +89,7 @@ def strategy(
     trading: Trading,
     store: Store,
     exports: Exports,
+    page: Page,
 ) -> int | None:
     """Trade every alert with one policy: its trades, their bounds, and what each caller's alerts earned.
 
@@ -131,6 +135,7 @@ def strategy(
         show.callers(outcome, top, min_calls)
         show.foot(outcome)
     exporting.say(outcome.path, targets, store.slice_folder, store.quiet)
+    page.write(outcome.path, store)
     return None
 
 

@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 from ..io.columns import bar_name
+from ..io.errors import MissingError
 from ..io.sources.synthetic import write_market
 from . import show
 from .baseline import DEFAULT_MULTIPLES
 from .progress import progress
 from .recipe import prepare
+from .report_command import say as report
 from .run import run_baseline
 from .settings import MEMORY, Guards, Sources, Store, Trading
 from .space import Space, describe
@@ -49,4 +51,8 @@ def demo(folder: Path, store: Store, trials: int, seed: int) -> None:
     show.foot(second)
     say(f"\nLook again:  highwater runs show {second.run_id[-6:]} --runs {store.runs}", soft_wrap=True)
     say(f"Heat map:    {second.path / 'results' / 'heatmap.svg'}", soft_wrap=True)
-    say(f"({bar_name(first.prepared.step)} candles; the callers and prices are invented)")
+    say(f"({bar_name(first.prepared.step)} candles; the callers and prices are invented)\n")
+    try:
+        report(second.path, store.slice_folder)
+    except MissingError as error:
+        say(str(error), soft_wrap=True)

@@ -13,11 +13,14 @@ from ..io.runs import RunEntry, find_run, read_manifest
 from . import show
 from .diff import Change, Difference, changes
 from .diff_trades import Metrics, Trades, metrics, trades
+from .report_command import Page
 from .rerun import Rerun, rerun
 from .settings import Store
 
 
-def show_rerun(run: str, alerts: Path | None, candles: Path | None, mem: int | None, store: Store) -> int | None:
+def show_rerun(
+    run: str, alerts: Path | None, candles: Path | None, mem: int | None, store: Store, page: Page
+) -> int | None:
     """Do a run again and print whether its results are the same; exit code 4 where they are not."""
     done = rerun(find_run(store.runs, run).path, store, alerts, candles, mem)
     if store.json:
@@ -32,6 +35,7 @@ def show_rerun(run: str, alerts: Path | None, candles: Path | None, mem: int | N
         print(json_format.dumps(found, indent=2, allow_nan=False))
     else:
         _print_rerun(done)
+    page.write(done.path, store)
     return 4 if done.differences else None
 
 

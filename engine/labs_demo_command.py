@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,14 +44,15 @@ def demo(*, folder: Path = Path("runs/demo-labs"), backtests: int = 200) -> int 
     """Walk through labs on a made-up server, each command as it would be typed: from the login to a report.
 
     Args:
-        folder: Directory that takes what is fetched and written.
+        folder: Directory that takes what is fetched and written, in a directory of its own each time.
         backtests: Backtests of a lab.
     """
     from ..io.labs.made_up_server import serving
 
     if backtests < 20:
         raise UsageError(f"--backtests is {backtests}; a lab needs at least 20 to be judged")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder /= datetime.now(UTC).strftime("%Y%m%d_%H%M%S_%f")
+    folder.mkdir(parents=True)
     with serving(_made_up(backtests)) as state:
         for command in steps():
             print(f"$ highwater {command}", flush=True)
@@ -71,6 +73,9 @@ def steps() -> tuple[str, ...]:
         f"labs sync {LAB[:8]}",
         f"labs watch {RUNNING[:8]} --interval 1s --rate 500 --top 3",
         "labs cutoffs --every",
+        f"labs analyze {LAB[:8]} --runs runs --top 5",
+        "labs report latest --runs runs --top 3",
+        f"labs export {LAB[:8]}",
     )
 
 

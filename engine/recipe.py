@@ -158,7 +158,23 @@ def prepare_on(
     """Return everything a kernel needs, of alerts and a slice at hand; raises as ``prepare`` does."""
     with clock.phase("entries"):
         asked, windows = enter(batch, piece, trading)
-    prepared = Prepared(
+    prepared = prepared_with(batch, piece, reused, (asked, windows), (sources, trading), clock)
+    if not prepared.ok.any():
+        raise _nothing_left(batch, prepared.counts)
+    return prepared
+
+
+def prepared_with(
+    batch: AlertBatch,
+    piece: Slice,
+    reused: bool,
+    entered: tuple[Alerts, Windows],
+    settings: tuple[Sources, Trading],
+    clock: Clock,
+) -> Prepared:
+    """Return everything a kernel needs, of windows at hand."""
+    (asked, windows), (sources, trading) = entered, settings
+    return Prepared(
         alerts=batch.table,
         batch=batch,
         slice=piece,
@@ -171,9 +187,6 @@ def prepare_on(
         trading=trading,
         clock=clock,
     )
-    if not prepared.ok.any():
-        raise _nothing_left(batch, prepared.counts)
-    return prepared
 
 
 def say_if_compiling(quiet: bool) -> None:
@@ -258,24 +271,21 @@ def spans_of(alerts: pa.Table, trading: Trading, step: int) -> Spans:
     return Spans(tokens, np.array([place[mint] for mint in mints], np.int64), lo, asked, hi)
 
 
-def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None = None) -> tuple[Alerts, Windows]:
-    """Return what the entry rule asked of each alert, and the window it gave.
+def asked_of(batch: AlertBatch, piece: Slice, before: int | None = None) -> Alerts:
+    """Return what the entry rule asks of each alert: its token's candles in the slice, and what is known of them.
 
-    As if there were only the candles that began ``before`` that instant, where one is given.
+    Of the candles only those that began ``before`` that instant, where one is given.
     """
-    from ..kernels.entries import enter_all, entry_rule
-
     facts = piece.facts
     place = {token: i for i, token in enumerate(facts.tokens)}
-    mints = batch.table["mint"].to_pylist()
-    token = np.array([place.get(mint, len(facts.tokens)) for mint in mints], np.int64)
+    token = np.array([place.get(mint, len(facts.tokens)) for mint in batch.table["mint"].to_pylist()], np.int64)
     starts, ends = np.array(facts.offsets[:-1]), np.array(facts.offsets[1:])
     if before is not None:
         ts = piece.candles.ts
         ends = np.array([s + np.searchsorted(ts[s:e], before) for s, e in zip(starts, ends, strict=True)], np.int64)
     first, last = (np.array([*part, 0], np.int64)[token] for part in (starts, ends))
     prices = batch.table["alert_price"].to_numpy(zero_copy_only=False)
-    asked = Alerts(
+    return Alerts(
         column(first, np.int64),
         column(last, np.int64),
         column(batch.table["alert_ts_ms"].to_numpy(), np.int64),
@@ -283,6 +293,17 @@ def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None 
         column(np.array([*facts.coverage_end_ms, 0], np.int64)[token], np.int64),
         column(np.array([*facts.on_grid, False], np.bool_)[token], np.bool_),
     )
+
+
+def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None = None) -> tuple[Alerts, Windows]:
+    """Return what the entry rule asked of each alert, and the window it gave.
+
+    As if there were only the candles that began ``before`` that instant, where one is given.
+    """
+    from ..kernels.entries import enter_all, entry_rule
+
+    facts, asked = piece.facts, asked_of(batch, piece, before)
+    mints = batch.table["mint"].to_pylist()
     rejected = np.array([arrays.SERIES_REJECTED if mint in facts.rejected else arrays.OK for mint in mints], np.int64)
     mode = arrays.ENTRY[trading.entry]
     rule = entry_rule(mode, trading.horizon, facts.interval_ms, trading.latency, trading.max_entry_delay)

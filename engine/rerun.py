@@ -110,7 +110,7 @@ def prepared_again(
     """Return the manifest of a run and its alerts and candles, or others, ready for its recipe; raises as ``rerun``."""
     manifest = _sound(run, AGAIN)
     sources, trading = settings_of(manifest.config, *places_of(manifest))
-    batch = _kept_alerts(run, manifest) if alerts is None else recipe.alerts_of(_reading(sources, alerts))
+    batch = kept_alerts(run, manifest) if alerts is None else recipe.alerts_of(_reading(sources, alerts))
     sources = dataclasses.replace(sources, alerts=alerts or sources.alerts, candles=candles or sources.candles)
     if alerts is None and candles is None:
         piece, reused = _slice_of(run, manifest, (sources, trading, store), batch), True
@@ -165,7 +165,7 @@ def _input(manifest: Manifest, kind: str) -> Input:
     return next(one for one in manifest.inputs if one.kind == kind)
 
 
-def _kept_alerts(run: Path, manifest: Manifest) -> AlertBatch:
+def kept_alerts(run: Path, manifest: Manifest) -> AlertBatch:
     """Return the alerts of a run as they were read: those it kept, with what became of the others."""
     one = _input(manifest, "alerts")
     counts = {name: n for name, n in manifest.counts.items() if name.islower()}  # statuses are in capitals
@@ -218,7 +218,7 @@ def _held(run: Path, manifest: Manifest, work: Work, batch: AlertBatch) -> Slice
 def prepared_as_it_was(run: Path, manifest: Manifest, slices: Path) -> Prepared | None:
     """Return the alerts a run saw on its slice in the folder ``slices``; None where that is gone."""
     sources, trading = settings_of(manifest.config, *places_of(manifest))
-    batch, store = _kept_alerts(run, manifest), Store(slices=slices)
+    batch, store = kept_alerts(run, manifest), Store(slices=slices)
     piece = _held(run, manifest, (sources, trading, store), batch)
     if piece is None:
         return None

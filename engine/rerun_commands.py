@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .places import Runs
+from .report_command import Page
 from .settings import Store, takes
 from .values import Size
 
@@ -31,9 +32,15 @@ def runs_verify(
     return browse.check_runs(runs, run, all, content, json)
 
 
-@takes(store=Store)
+@takes(store=Store, page=Page)
 def runs_rerun(
-    run: str, *, alerts: Path | None = None, candles: Path | None = None, mem: Size | None = None, store: Store
+    run: str,
+    *,
+    alerts: Path | None = None,
+    candles: Path | None = None,
+    mem: Size | None = None,
+    store: Store,
+    page: Page,
 ) -> int | None:
     """Do a run again as a new run, and say whether its results are the same; exit code 4 where they are not.
 
@@ -48,7 +55,7 @@ def runs_rerun(
     """
     from . import diff_show
 
-    return diff_show.show_rerun(run, alerts, candles, mem, store)
+    return diff_show.show_rerun(run, alerts, candles, mem, store, page)
 
 
 def runs_diff(first: str, second: str, *, runs: Runs = _RUNS, top: int = 10, json: bool = False) -> int | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
+from .report_command import Page
 from .settings import Rows, Store, takes
 from .values import DAY, Instant, Interval, Spelling
 
@@ -54,7 +55,7 @@ def backtest(
         interval: Length of a candle.
         cache: Keep what is fetched, and use what was.
         cache_dir: Where it is kept.
-        report: Write a page of each symbol too.
+        report: Write the run's page too, and one of each symbol.
         output_dir: Directory that takes the run and the files.
         synthetic: Made-up candles, different for each symbol and day, the same every time.
         validate_or: Hold the candles of each day against the calendar: only say what is missing, or skip such days.
@@ -95,13 +96,14 @@ def backtest(
     run = run_sessions(task, given, store, tuple(sys.argv[1:]), clock)
     folder = write_files(run, output_dir, verbose)
     if report:
-        from .session.report import write_reports
+        from .report.write import write_symbols
 
-        write_reports(run, folder)
+        write_symbols(run.path, store.slice_folder, tuple(each.symbol for each in run.walked), folder)
     if json:
         show.as_json(run, str(folder))
     else:
         show.result(run, folder, verbose)
+    Page(report=report).write(run.path, store)
     return None
 
 

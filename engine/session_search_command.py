@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from ..io.errors import UsageError
+from .report_command import Page
 from .session_command import MINUTE, Provider, day_of, feed, settings_of
 from .settings import Guards, Rows, Store
 from .values import Instant, Spelling
@@ -68,6 +69,7 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
     from .session.search_run import run_search
 
     asked, guards, store = _taken(Sessions, given), _taken(Guards, given), _taken(Store, given)
+    page = _taken(Page, given)
     rows = _taken(Rows, given)
     shared = {name: given.pop(name) for name in _SHARED if name in given}
     for name in given:
@@ -82,10 +84,10 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
     clock = Clock()
     candles = fetch(task, feed(task, asked.data, asked.source, asked.synthetic, rows), store, asked.cache_dir, clock)
     run = run_search(task, candles, work, guards, store, tuple(sys.argv[1:]), clock)
-    return show_search(run, store, shared.get("top", 10))
+    return show_search(run, store, page, shared.get("top", 10))
 
 
-def show_search(run: "SearchRun", store: Store, top: int) -> int | None:
+def show_search(run: "SearchRun", store: Store, page: Page, top: int) -> int | None:
     """Print what a search over settings found."""
     from .session import search_show
 
@@ -93,6 +95,7 @@ def show_search(run: "SearchRun", store: Store, top: int) -> int | None:
         search_show.as_json(run, top)
     else:
         search_show.result(run, top)
+    page.write(run.path, store)
     return None
 
 
@@ -129,7 +132,9 @@ def _taken(record: type[T], given: dict[str, Any]) -> T:
 
 def _needed(asked: Sessions, told: "Optimization") -> tuple[tuple[str, ...], Any, Any, list[str]]:
     """Return symbols, first day, the day after the last, and the settings to vary. Raises UsageError without any."""
-    params = asked.param or (list(told.optimize_params) if told.enabled else []) or None
+    from .session.axes import usual
+
+    params = asked.param or (list(map(usual, told.optimize_params)) if told.enabled else []) or None
     given = {"--symbols": asked.symbols, "--start": asked.start, "--end": asked.end, "--param": params}
     if missing := [flag for flag, value in given.items() if value is None]:
         raise UsageError(f"--strategy {asked.strategy} needs {', '.join(missing)}; see highwater sweep --help")

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..io.errors import UsageError
+from .report_command import Page, say
 from .settings import MEMORY, Guards, Sources, Store, Trading, takes
 from .values import DurationRange, Range, Size
 
 
-@takes(guards=Guards, sources=Sources, trading=Trading, store=Store)
+@takes(guards=Guards, sources=Sources, trading=Trading, store=Store, page=Page)
 def surface(
     *,
     tp: Range = Range(1.1, 10.0, 0.01),  # noqa: B008
@@ -30,6 +31,7 @@ def surface(
     sources: Sources,
     trading: Trading,
     store: Store,
+    page: Page,
 ) -> int | None:
     """Try every combination of targets, stops, moving stops and time limits on every alert.
 
@@ -48,7 +50,7 @@ def surface(
         medians: Find the median return of every cell too.
         by: The same surface for each caller, or for each UTC day of entry, besides.
         top: Cells to print.
-        html: Write the heat map and the best cells as a page into this new file.
+        html: Write the run's page (see --report) into this new file.
         mem: Memory for the work on a stripe of cells.
         max_cells: Refuse more cells than this.
     """
@@ -87,11 +89,9 @@ def surface(
         show.judgement(outcome)
         show.map_of(outcome)
         show.foot(outcome)
+    page.write(outcome.path, store)
     if html is not None:
-        from ..io.durable import disk_errors
-
-        with disk_errors(f"writing {html}", f"run {outcome.run_id} is saved; name another file"):
-            html.write_text(page(outcome, 20), encoding="utf-8")
+        say(outcome.path, store.slice_folder, html, aside=True)
     return None
 
 
@@ -150,31 +150,3 @@ def check_page(path: Path | None) -> None:
         raise UsageError(f"--html {path} is there already; name a new file")
     if path is not None and not path.parent.is_dir():
         raise UsageError(f"--html {path}: there is no directory {path.parent}")
-
-
-_POLICY = "default-src 'self'; style-src 'unsafe-inline'"  # what a browser may load and run for a page: nothing else
-
-
-def page(outcome: Any, most: int) -> str:
-    """Return a page that needs no other file: what was done, the heat map, and the best cells."""
-    from html import escape
-
-    from .show import plain
-    from .surface_run import picture
-
-    work = outcome.notes["work"]
-    heads, rows = cells(outcome.tables["frontier"].to_pylist()[:most], work.grid.space.varied)
-    lines = [*outcome.prepared.lines(), *done(outcome), f"run {outcome.run_id}"]
-    drawn = picture(outcome.landscape, outcome.notes["edges"]) if outcome.landscape else ""
-    table = "".join(
-        "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + "</tr>"
-        for tag, some in (("th", [heads]), ("td", rows))
-        for row in some
-    )
-    style = "body{font:14px system-ui,sans-serif;margin:2em}td,th{text-align:right;padding:2px 8px}"
-    return (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>Surface {outcome.run_id}</title>'
-        f"<style>{style}</style>\n<pre>{escape(chr(10).join(map(plain, lines)))}</pre>\n{drawn}"
-        f"<h2>Best of {work.grid.cells:,} cells, by {work.objective}</h2>\n<table>{table}</table>\n</html>\n"
-    )

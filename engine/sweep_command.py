@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..io.errors import UsageError
+from .report_command import Page
 from .session_search_command import Sessions, only_beside_strategy, sweep_sessions
 from .settings import MEMORY, Guards, Sources, Store, Trading, takes
 from .unseal_command import sweep_unseal
@@ -22,19 +23,20 @@ def _resumed(*, places: Mapping[str, str], resume: str, top: int = 10, **given: 
 
     how = {field.name: given.pop(field.name) for field in fields(Store) if field.name in given}
     memory, engine = given.pop("mem", None), given.pop("engine", "auto")
+    page = Page(report=given.pop("report", False))
     for name in given:
         if places[name].startswith("--"):
             raise UsageError(
                 f"{places[name]} beside --resume: a search goes on with the settings it began with; leave it out"
             )
     store = Store(**how)
-    return _searched(go_on(resume, store, memory, engine), store, top)
+    return _searched(go_on(resume, store, memory, engine), store, page, top)
 
 
 _resumed.takes_places = True  # type: ignore[attr-defined]
 
 
-def _searched(outcome: "Outcome | SearchRun", store: Store, top: int) -> int | None:
+def _searched(outcome: "Outcome | SearchRun", store: Store, page: Page, top: int) -> int | None:
     """Print what a search found."""
     from . import show
     from .run import Outcome
@@ -42,10 +44,11 @@ def _searched(outcome: "Outcome | SearchRun", store: Store, top: int) -> int | N
     from .space import describe
 
     if not isinstance(outcome, Outcome):
-        return show_search(outcome, store, top)
+        return show_search(outcome, store, page, top)
 
     if store.json:
         show.as_json(outcome, ["frontier", "summary"])
+        page.write(outcome.path, store)
         return None
     work = outcome.notes["work"]
     show.head(outcome)
@@ -56,6 +59,7 @@ def _searched(outcome: "Outcome | SearchRun", store: Store, top: int) -> int | N
     show.judgement(outcome)
     show.map_of(outcome)
     show.foot(outcome)
+    page.write(outcome.path, store)
     return None
 
 
@@ -66,6 +70,7 @@ def _searched(outcome: "Outcome | SearchRun", store: Store, top: int) -> int | N
     trading=Trading,
     store=Store,
     sessions=Sessions,
+    page=Page,
 )
 def sweep(
     *,
@@ -95,6 +100,7 @@ def sweep(
     trading: Trading,
     store: Store,
     sessions: Sessions,
+    page: Page,
 ) -> int | None:
     """Search for exits: random policies over ranges of any parameter, each tried on every alert.
 
@@ -158,7 +164,7 @@ def sweep(
         guards,
         tuple(sys.argv[1:]),
     )
-    return _searched(outcome, store, top)
+    return _searched(outcome, store, page, top)
 
 
 sweep.words = {"unseal": sweep_unseal}  # type: ignore[attr-defined]

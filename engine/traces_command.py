@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .places import Runs, Slices
+from .report_command import Page
 from .settings import MEMORY, Store, takes
 from .trace_settings import Dealing, Market
 from .values import Size
@@ -40,7 +41,7 @@ def traces_strategies(*, category: Category | None = None, json: bool = False) -
     return None
 
 
-@takes(market=Market, dealing=Dealing, store=Store)
+@takes(market=Market, dealing=Dealing, store=Store, page=Page)
 def traces_run(
     *,
     strategies: str,
@@ -53,6 +54,7 @@ def traces_run(
     market: Market,
     dealing: Dealing,
     store: Store,
+    page: Page,
 ) -> int | None:
     """Make the signals of strategies on each series, keep their changes as traces, and say what they would have earned.
 
@@ -84,6 +86,7 @@ def traces_run(
         show.run_json(traced)
     else:
         show.run(traced, top)
+    page.write(traced.path, store)
     return None
 
 

@@ -2,11 +2,12 @@
 
 import sys
 
+from .report_command import Page
 from .settings import Store, takes
 
 
-@takes(store=Store)
-def sweep_unseal(run: str, *, store: Store) -> int | None:
+@takes(store=Store, page=Page)
+def sweep_unseal(run: str, *, store: Store, page: Page) -> int | None:
     """Open the holdout of a sweep or a surface: its winner on the days that were kept from it. Every look is counted.
 
     A search with --holdout 20% never sees the last 20% of its days. This trades them with the winner, as a run of its
@@ -40,6 +41,7 @@ def sweep_unseal(run: str, *, store: Store) -> int | None:
     if store.json:
         kept = {name: None if value != value else value for name, value in numbers.items()}
         print(json.dumps({"run_id": found.outcome.run_id, "path": str(found.outcome.path), **kept}, indent=2))
+        page.write(found.outcome.path, store)
         return None
     out, some = show.console(), found.outcome.prepared.ok.sum()
     show.head(found.outcome)
@@ -54,6 +56,7 @@ def sweep_unseal(run: str, *, store: Store) -> int | None:
     )
     out.print(f"         {some:,} alerts on {found.days:,} days; {look}")
     show.foot(found.outcome)
+    page.write(found.outcome.path, store)
     return None
 
 

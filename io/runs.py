@@ -19,7 +19,7 @@ from .digest import ContentHash
 from .durable import disk_errors, open_plain
 from .errors import HighwaterError, IntegrityError, MissingError, UsageError
 from .manifest import COMPLETED, MARKERS, Artifact, Manifest
-from .schemas import SCHEMA_VERSION, run_columns
+from .schemas import PATHS, SCHEMA_VERSION, run_columns
 
 CORRUPT, UNVERIFIED, NEWER = "corrupt", "unverified", "newer"
 _PREFIX = "run_id="
@@ -138,6 +138,12 @@ def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], chec
     return found
 
 
+def read_batches(run: str | Path, name: str, columns: Sequence[str], check: bool = False) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a run's artifact, some rows at a time; raises as ``read_artifact``."""
+    with opened_table(Path(run), name, check) as parquet:
+        yield from parquet.iter_batches(columns=list(columns))
+
+
 def read_file(run: str | Path, name: str) -> bytes:
     """Return the bytes of a run's artifact, a table or not, named by type or path; raises as ``read_artifact`` does."""
     run = Path(run)
@@ -172,8 +178,8 @@ def opened_table(run: Path, name: str, check: bool = True) -> Iterator[pq.Parque
 def verify(run: str | Path, content: bool = False) -> list[Finding]:
     """Return what is wrong with a run, worst first; an empty list where every byte is as published.
 
-    A changed, missing or replaced file is an error, a file the manifest does not know a warning. With ``content``
-    tables are decoded too, and their values held against ``content_sha256``.
+    A changed, missing or replaced file is an error, a file the manifest does not know a warning, unless it is the page
+    that was made of the run. With ``content`` tables are decoded too, and their values held against ``content_sha256``.
     """
     run = Path(run)
     try:
@@ -184,7 +190,7 @@ def verify(run: str | Path, content: bool = False) -> list[Finding]:
         problems = list(pool.map(lambda artifact: _problem(run, artifact, content), manifest.artifacts))
     named = zip(manifest.artifacts, problems, strict=True)
     findings = [Finding("error", artifact.path, problem) for artifact, problem in named if problem]
-    known = {"run.json", *MARKERS.values(), *(artifact.path for artifact in manifest.artifacts)}
+    known = {"run.json", PATHS["report"], *MARKERS.values(), *(artifact.path for artifact in manifest.artifacts)}
     found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_symlink() or not path.is_dir()}
     return findings + [Finding("warning", path, "is no part of the run") for path in sorted(found - known)]
 

@@ -21,7 +21,10 @@ def _clock(value: Any) -> time:
         return value
     if type(value) is int and 0 <= value < 24 * 60:  # what YAML 1.1 makes of 13:30 without quotes
         return time(value // 60, value % 60)
-    hours, _, minutes = value.partition(":") if isinstance(value, str) else ("", "", "")
+    text = value if isinstance(value, str) else ""
+    hours, _, minutes = (text.removesuffix(":00") if text.count(":") == 2 else text).partition(
+        ":"
+    )  # as manifests say it
     if hours.isdigit() and minutes.isdigit() and len(minutes) == 2 and int(hours) < 24 and int(minutes) < 60:
         return time(int(hours), int(minutes))
     raise ValueError(f"is {value!r}; it must be a local time such as 13:30")
@@ -286,7 +289,7 @@ class Backtest(_Settings):
 class Optimization(_Settings):
     """The search over these settings: what the flags of ``sweep --strategy orb`` leave open, where it is enabled.
 
-    ``optimize_params`` are written as ``--param`` takes them.
+    ``optimize_params`` are written as ``--param`` takes them, or named alone where ``axes.USUAL`` has values for them.
     """
 
     enabled: bool = False

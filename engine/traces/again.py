@@ -27,7 +27,7 @@ def again(run: Path, manifest: Manifest, store: Store, candles: Path | None, mem
     Raises MissingError where its candles, or runs that hold some of its traces, are gone; UsageError where this version
     reads its strategies otherwise.
     """
-    expansion, document = _strategies(run, manifest)
+    expansion, document = strategies_again(run, manifest)
     given = next(one for one in manifest.inputs if one.kind == "candles")
     market = market_of(manifest, candles or Path(given.source))
     series, piece, reused = _series(manifest, store) if candles is None else prepared(market, store)
@@ -45,7 +45,7 @@ def again(run: Path, manifest: Manifest, store: Store, candles: Path | None, mem
     return run_traces(task, store, command, Given(series, piece, reused))
 
 
-def _strategies(run: Path, manifest: Manifest) -> tuple[Expansion, object]:
+def strategies_again(run: Path, manifest: Manifest) -> tuple[Expansion, object]:
     """Return the strategies of a run, and the document that it kept."""
     artifact = manifest.artifact("document")
     if artifact is None:

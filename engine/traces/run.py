@@ -246,19 +246,19 @@ def _publish(task: Task, ready: _Ready, store: Store, s: Stage, index: pa.Table,
         )
     except (StoreError, AccessError) as error:
         saved = error
-    reports = _reports(task, ready)
+    reports = reports_of(task.expansion.strategies, ready.of.series, task.market.zone, task.memory)
     return Traced(
         s.run_id, saved, config, index, counts, dict(kept), reports, tuple(lines), ready.clock, ready.of.reused
     )
 
 
-def _reports(task: Task, ready: _Ready) -> dict[str, FilterReport]:
+def reports_of(
+    strategies: Sequence[Strategy], series: Sequence[Series], zone: str, memory: int
+) -> dict[str, FilterReport]:
     """Return what the filters of a single strategy did, by symbol; none of several."""
-    strategies = task.expansion.strategies
     if len(strategies) != 1:
         return {}
     (strategy,), found = strategies, {}
-    for one in ready.of.series:
-        features = Features(one.bars, one.step, task.market.zone, task.memory)
-        found[one.symbol] = signal_of(strategy, features)[1]
+    for one in series:
+        found[one.symbol] = signal_of(strategy, Features(one.bars, one.step, zone, memory))[1]
     return {symbol: report for symbol, report in found.items() if report.clauses}

@@ -14,12 +14,15 @@ from typing import Any
 import pyarrow as pa
 
 from .. import lab_schemas, schemas
+from ..columns import SECONDS_2100
 from ..errors import DataError
 from .wire import unwrapped
 
 BLOCK = 1000  # backtests whose rows are Python values at once
+UNFINISHED = (0, 1, 2)  # status: queued, executing, cancelled
 LONG = 2  # the direction of an order that opens a long
 _MS = 100_000_000_000  # a time from here on is in milliseconds already
+_MOST = 1e15
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,9 @@ def _rows(lab: Lab, backtest: str, parts: Mapping[str, bytes], notes: list[tuple
             read[part] = {}
             notes.append((backtest, f"its {part} cannot be read: {error}"))
     runtime, positions, orders = read["runtime"], [], []
-    if not runtime and "runtime" not in parts:
+    if not runtime and "runtime" not in parts and _integer(read["summary"].get("ST")) not in UNFINISHED:
         notes.append((backtest, "its runtime was not fetched, so what rests on positions is missing"))
-    elif not runtime and (not notes or notes[-1][0] != backtest):
+    elif not runtime and "runtime" in parts and (not notes or notes[-1][0] != backtest):
         notes.append((backtest, "its runtime is empty, so what rests on positions is missing"))
     for number, (position, closed) in enumerate(_positions(runtime)):
         sides = _orders(backtest, number, position)
@@ -249,7 +252,7 @@ def _records(value: Any) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a finite number, also one in a text; None for anything else."""
+    """Return a number, also one in a text; None for anything else, and for what no price or amount comes to."""
     kind = type(value)
     if kind is str:
         try:
@@ -262,20 +265,19 @@ def _number(value: Any) -> float | None:
         found = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return found if abs(found) < _MOST else None
 
 
 def _integer(value: Any) -> int | None:
     found = _number(value)
-    return int(found) if found is not None and found.is_integer() and abs(found) < 2**62 else None
+    return int(found) if found is not None and found.is_integer() else None
 
 
 def _ms(value: Any) -> int | None:
-    """Return a Unix time in ms; 0 is the server's word for none."""
-    found = _integer(value)
-    if found is None or found <= 0:
-        return None
-    return found if found >= _MS else found * 1000
+    """Return a Unix time before 2100 in ms; 0 is the server's word for none."""
+    found = _integer(value) or 0
+    found = found if found >= _MS else found * 1000
+    return found if 0 < found < 1000 * SECONDS_2100 else None
 
 
 def _text(value: Any) -> str | None:

@@ -101,7 +101,7 @@ def labs_in(store: Path) -> list[tuple[str, str]]:
     """Return (server, lab) of each lab that is kept, sorted."""
     found = []
     for path in sorted(store.glob(f"*/*{SUFFIX}")):
-        with _opened(path) as db:
+        with contextlib.suppress(MissingError), _opened(path) as db:  # killed as it was made: it holds nothing yet
             about = dict(db.execute("SELECT name, value FROM about"))
             found.append((about["server"], about["lab"]))
     return sorted(found)
@@ -113,6 +113,9 @@ def find_lab(store: Path, text: str, server: str | None = None) -> tuple[str, st
     fits = [each for each in every if each[1] == text] or [each for each in every if each[1].startswith(text)]
     if len(fits) == 1:
         return fits[0]
+    if len({lab for _, lab in fits}) == 1:
+        servers = ", ".join(where for where, _ in fits)
+        raise MissingError(f"{store} has lab {fits[0][1]} of {len(fits)} servers; name one with --server: {servers}")
     names = ", ".join(sorted({lab for _, lab in fits or every})[:4]) or "none"
     what = f"{len(fits)} labs in {store} fit '{text}'" if fits else f"there is no lab '{text}' in {store}"
     raise MissingError(f"{what}; it has {names}" + ("" if every else ": fetch one with highwater labs sync"))

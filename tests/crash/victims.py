@@ -24,6 +24,7 @@ from highwater.io.candles import CandleSet
 from highwater.io.catalog import sync
 from highwater.io.catalog_store import rows
 from highwater.io.housekeeping import remove
+from highwater.io.labs.store import writing
 from highwater.io.manifest import new_run_id
 from highwater.io.publish import stage
 from highwater.io.runs import list_runs
@@ -100,6 +101,16 @@ def prune(root):
     remove(root, list_runs(root)[0].path)
 
 
+def fetch(root):
+    """Keep two backtests of a lab more, each durably before it is told of."""
+    with writing(root / "labs", "h:1", "lab") as out:
+        for name in ("c", "d"):
+            out.seen(name, b"{}", True)
+            out.add(name, "runtime", name.encode() * 9000)
+            out.commit()
+            print(name, flush=True)
+
+
 def look(root):
     for run in list_runs(root):
         print(run.status)
@@ -135,7 +146,7 @@ def archives_of(root):
     return root / "archives"
 
 
-ALONE = (publish, fail, keep, cut, measure, sync, pack, unpack, prune, look)
+ALONE = (publish, fail, keep, cut, measure, sync, pack, unpack, prune, fetch, look)
 WORK = {work.__name__: work for work in (*ALONE, publish_many, sync_often, read_often)}
 
 

@@ -34,9 +34,10 @@ def test_the_made_up_server_prints_what_leads_to_it_and_answers(tmp_path):
 
 
 def test_the_walk_stops_where_a_command_fails(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(labs_demo_command, "steps", lambda: ("labs list", "labs sync nothing", "labs list"))
+    monkeypatch.setattr(labs_demo_command, "steps", lambda: ("labs sync nothing", "labs list"))
     assert 2 == main(["labs", "demo", "--folder", str(tmp_path)])
-    out = capfd.readouterr().out
+    out, err = capfd.readouterr()
 
-    assert 1 == out.count("$ highwater labs list") and "Made-up lab" in out
+    assert "$ highwater labs sync nothing\n" == out
+    assert "has no lab 'nothing'" in err
     assert 2 == main(["labs", "demo", "--folder", str(tmp_path), "--backtests", "3"])

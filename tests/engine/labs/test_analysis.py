@@ -4,8 +4,9 @@ import numpy as np
 import plain_labs
 import pytest
 import small_lab
+from highwater.engine.labs import analysis
 from highwater.engine.labs.analysis import analyse, analytics_table, day_table, equity_table
-from highwater.io.errors import DataError, UsageError
+from highwater.io.errors import DataError, LimitError, UsageError
 from highwater.io.labs import made_up
 from highwater.io.labs.parse import lab_of, tables_of
 from shared_market import DATA, document, needs_data
@@ -91,7 +92,7 @@ def test_a_backtest_whose_positions_are_not_all_there_is_not_judged():
     ((name, said),) = found.notes
 
     assert [1] == found.judged.tolist()
-    assert ("b0", "1 of 2 closed positions are there, or some have no times; what rests on them is missing") == (
+    assert ("b0", "1 of 2 closed positions are there; what rests on them is missing") == (
         name,
         said,
     )
@@ -99,13 +100,29 @@ def test_a_backtest_whose_positions_are_not_all_there_is_not_judged():
     assert whole["Reports"][f"account_{small_lab.MARKET}"]["PR"]["RP"] == row["realized_profit"]
 
 
-@pytest.mark.parametrize("broken", [{"ct": 0}, {"rp": None}, {"fe": None}, {"ot": at(5), "ct": at(4)}])
-def test_a_position_without_its_numbers_makes_a_backtest_incomplete(broken):
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"ct": 0}, "a closed position has no times, or ends before it begins"),
+        ({"ot": at(5), "ct": at(4)}, "a closed position has no times, or ends before it begins"),
+        ({"rp": None}, "a closed position has no profit or no fees"),
+        ({"fe": None}, "a closed position has no profit or no fees"),
+        ({"pl": "BTC"}, "closed positions are in BTC too, and its report is in USDT"),
+    ],
+)
+def test_a_position_without_its_numbers_makes_a_backtest_incomplete(broken, why):
     whole = runtime(GOOD)
+    found = analyse(tables([whole | {"FinishedPositions": [GOOD[0], GOOD[1] | broken]}, BAD]))
 
-    assert not analyse(tables([whole | {"FinishedPositions": [GOOD[0], GOOD[1] | broken]}, GOOD])).figures[0][
-        "complete"
-    ]
+    assert [False, True] == [each["complete"] for each in found.figures]
+    assert (("b0", f"{why}; what rests on them is missing"),) == found.notes
+    assert (at(0) * 1000, at(2, 60) * 1000 + 1) == (found.span.start, found.span.end)
+
+
+def test_positions_where_the_report_has_none_are_amiss():
+    found = analyse(tables([runtime([]) | {"FinishedPositions": GOOD}, GOOD]))
+
+    assert "2 of 0 closed positions are there" in found.notes[0][1]
 
 
 def test_reports_that_are_not_the_sum_of_their_positions_are_noted():
@@ -152,6 +169,18 @@ def test_the_period_is_the_labs_and_reaches_to_positions_outside():
 
     assert (at(-3) * 1000, at(9, 5) * 1000, 13) == (inside.start, inside.end, inside.days)
     assert (at(0) * 1000, at(1, 60) * 1000 + 1, 2) == (outside.start, outside.end, outside.days)
+
+
+def test_days_that_need_too_much_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(analysis, "ROOM", 8 * 2 * 3 - 1)
+    with pytest.raises(LimitError, match="2 backtests on 3 days need more than 0 MiB; is a position's time wrong"):
+        analyse(tables([GOOD, BAD]))
+
+
+def test_more_than_a_million_balances_a_day_are_not_judged():
+    found = analyse(tables([runtime(GOOD, balance=1e-7), GOOD], at(0), at(3)))
+
+    assert ([1], (1, 3)) == (found.judged.tolist(), found.sums.shape)
 
 
 def test_tables_of_days_and_curves():

@@ -280,7 +280,7 @@ def test_the_presets_load(name):
     assert 5 == len(parse(PRESETS["conservative"], "").factors.enabled)
 
 
-@pytest.mark.parametrize("value", ["13:30", 810, time(13, 30)])
+@pytest.mark.parametrize("value", ["13:30", "13:30:00", 810, time(13, 30)])
 def test_a_time_may_be_what_yaml_makes_of_it(value):
     assert time(13, 30) == parse({"governance": {"time_cutoff": value}}, "here").governance.time_cutoff
 

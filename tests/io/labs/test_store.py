@@ -106,6 +106,11 @@ def test_labs_are_found_by_how_their_id_begins(tmp_path):
         find_lab(tmp_path, "x")
     with pytest.raises(MissingError, match="labs sync"):
         find_lab(tmp_path / "none", "x")
+    with writing(tmp_path, "other:1", LAB):
+        pass
+    with pytest.raises(MissingError, match=r"of 2 servers; name one with --server: 127.0.0.1:8090, other:1"):
+        find_lab(tmp_path, "caed")
+    assert ("other:1", LAB) == find_lab(tmp_path, "caed", "other:1")
 
 
 def test_a_damaged_blob_is_named(tmp_path):
@@ -134,3 +139,14 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
 
     with pytest.raises(IntegrityError, match="another version"):
         raw(tmp_path, Key(SERVER, LAB, "a"))
+
+
+def test_a_file_that_was_killed_as_it_was_made_hides_no_other(tmp_path):
+    filled(tmp_path)
+    empty = path_of(tmp_path, SERVER, "killed")
+    empty.touch()
+
+    assert [(SERVER, LAB)] == labs_in(tmp_path)
+    with writing(tmp_path, SERVER, "killed"):
+        pass
+    assert [(SERVER, LAB), (SERVER, "killed")] == labs_in(tmp_path)
