@@ -11,6 +11,7 @@ from . import (
     check_commands,
     commands,
     config_command,
+    dashboard_command,
     export_commands,
     housekeeping_commands,
     labs_analyze_command,
@@ -54,6 +55,7 @@ TREE = {
     "slices": {
         "list": commands.slices_list,
         "build": commands.slices_build,
+        "coverage": commands.slices_coverage,
         "verify": commands.slices_verify,
         "export": commands.slices_export,
     },
@@ -93,6 +95,7 @@ TREE = {
     },
     "config": {"show": config_command.config_show},
     "backtest": session_command.backtest,
+    "dashboard": dashboard_command.dashboard,
     "serve": serve_command.serve,
     "demo": commands.demo,
     "bench": bench_command.bench,

@@ -2,9 +2,9 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
 
 from ..io.errors import UsageError
+from .places import Files, Runs
 from .settings import Guards, Store, takes
 
 
@@ -17,7 +17,7 @@ def analyze(
     by: str = "return_on_balance_pct",
     ascending: bool = False,
     capital: float | None = None,
-    candles: Path | None = None,
+    candles: Files | None = None,
     custom: list[str] | None = None,
     tried: int | None = None,
     csv: Path | None = None,
@@ -79,9 +79,9 @@ def check(guards: Guards, capital: float | None, tried: int | None) -> None:
 def report(
     run: str = "latest",
     *,
-    runs: Path = Path("runs"),
+    runs: Runs = Path("runs"),
     top: int = 10,
-    format: Literal["text", "json"] = "text",  # noqa: A002
+    json: bool = False,
 ) -> int | None:
     """Print what a published lab run found, in 80 columns.
 
@@ -89,11 +89,11 @@ def report(
         run: Run id, the start or end of one (4 characters or more), or "latest": the newest run of a lab.
         runs: Directory of runs.
         top: Backtests to print.
-        format: Text, or one JSON document.
+        json: Print one JSON document instead of text.
     """
     from .labs import show
     from .labs.files import find_lab_run
 
     view = show.view_in(find_lab_run(runs, run))
-    (show.as_json if format == "json" else show.show)(view, top)
+    (show.as_json if json else show.show)(view, top)
     return None

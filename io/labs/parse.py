@@ -19,6 +19,7 @@ from ..errors import DataError
 from .wire import unwrapped
 
 BLOCK = 1000  # backtests whose rows are Python values at once
+UNFINISHED = (0, 1, 2)  # status: queued, executing, cancelled
 LONG = 2  # the direction of an order that opens a long
 _MS = 100_000_000_000  # a time from here on is in milliseconds already
 _MOST = 1e15
@@ -92,11 +93,11 @@ def _rows(lab: Lab, backtest: str, parts: Mapping[str, bytes], notes: list[tuple
             read[part] = _record(unwrapped(parts[part])) if part in parts else {}
         except (DataError, ValueError) as error:
             read[part] = {}
-            notes.append((backtest, f"its {part} cannot be read: {error}"))
+            notes.append((backtest, f"its {part} cannot be read: {_text(str(error))}"))
     runtime, positions, orders = read["runtime"], [], []
-    if not runtime and "runtime" not in parts:
+    if not runtime and "runtime" not in parts and _integer(read["summary"].get("ST")) not in UNFINISHED:
         notes.append((backtest, "its runtime was not fetched, so what rests on positions is missing"))
-    elif not runtime and (not notes or notes[-1][0] != backtest):
+    elif not runtime and "runtime" in parts and (not notes or notes[-1][0] != backtest):
         notes.append((backtest, "its runtime is empty, so what rests on positions is missing"))
     for number, (position, closed) in enumerate(_positions(runtime)):
         sides = _orders(backtest, number, position)
@@ -239,7 +240,7 @@ def _parameters(item: Mapping[str, Any], runtime: Mapping[str, Any]) -> str | No
         for (key, each), name in zip(fields.items(), names, strict=True)
     }
     found = values or _record(item.get("P"))
-    return json.dumps(found, sort_keys=True, ensure_ascii=False) if found else None
+    return _text(json.dumps(found, sort_keys=True, ensure_ascii=False)) if found else None
 
 
 def _record(value: Any) -> dict[str, Any]:
@@ -280,4 +281,5 @@ def _ms(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """Return a text that is not empty; half a pair of surrogates, which JSON may hold, becomes a question mark."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and value else None

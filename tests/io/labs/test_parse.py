@@ -154,6 +154,11 @@ def test_a_runtime_that_cannot_be_read_is_noted(body, note):
     assert (False, 3, 2, 5) == (row["has_runtime"], row["status_code"], row["generation"], row["population"])
 
 
+@pytest.mark.parametrize(("status", "notes"), [(0, 0), (1, 0), (2, 0), (3, 1), (None, 1)])
+def test_what_is_not_finished_needs_no_runtime(status, notes):
+    assert notes == len(read({"summary": json.dumps({"ST": status}).encode()}).notes)
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -219,6 +224,16 @@ def test_no_answer_breaks_it(data, item):
 @pytest.mark.parametrize("at", [-5, 0, 2**70, 10**18, 4_102_444_800, 1.5, True, "x", None])
 def test_what_is_no_time_is_null(at):
     assert None is one(runtime([position(60, 120, 5.0, 6.0) | {"ct": at}]))[1][0]["exit_ts_ms"]
+
+
+def test_half_a_surrogate_pair_is_no_crash():
+    held = position(60, 120, 5.0, 6.0, pl="\ud800", ma="\udc00x")
+    row, rows, _ = one(runtime([held], ScriptName="\ud83d", InputFields={"k": {"N": "\ud800", "V": "\udfff"}}))
+    failed = {"runtime": b'{"Success": false, "Error": "\\ud800", "Data": 1}'}
+
+    assert ("?", "?", "?x") == (row["script_name"], rows[0]["currency"], rows[0]["market_tag"])
+    assert '{"?": "?"}' == row["parameters"]
+    assert ("?", "failure: ?") == (lab_of("lab", {"N": "\ud800"}).name, read(failed).notes[0][1][-10:])
 
 
 def test_blocks_leave_no_trace(monkeypatch):
