@@ -132,7 +132,9 @@ def _taken(record: type[T], given: dict[str, Any]) -> T:
 
 def _needed(asked: Sessions, told: "Optimization") -> tuple[tuple[str, ...], Any, Any, list[str]]:
     """Return symbols, first day, the day after the last, and the settings to vary. Raises UsageError without any."""
-    params = asked.param or (list(told.optimize_params) if told.enabled else []) or None
+    from .session.axes import usual
+
+    params = asked.param or (list(map(usual, told.optimize_params)) if told.enabled else []) or None
     given = {"--symbols": asked.symbols, "--start": asked.start, "--end": asked.end, "--param": params}
     if missing := [flag for flag, value in given.items() if value is None]:
         raise UsageError(f"--strategy {asked.strategy} needs {', '.join(missing)}; see highwater sweep --help")

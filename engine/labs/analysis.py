@@ -10,13 +10,15 @@ import pyarrow.compute as pc
 
 from ...io import lab_schemas, schemas
 from ...io.config import nearest
-from ...io.errors import DataError, UsageError
+from ...io.errors import DataError, LimitError, UsageError
 from ...io.labs.parse import Tables
 from ...kernels.arrays import Ints
 from ..values import DAY
 from .metrics import Closed, Span, by_day, curve, drawdowns, figures
 
 MICRO = 1e6
+MOST = 1e6  # times its balance in a day: no backtest that makes more is judged
+ROOM = 2**30  # bytes for the days of all backtests
 CENT = 0.005
 BY = "return_on_balance_pct"
 
@@ -66,12 +68,24 @@ def analyse(tables: Tables, by: str = BY, ascending: bool = False, capital: floa
         found.append(about)
         closed.append(one)
     order = _ranked([each[by] for each in found], ascending)
-    judged = np.array([i for i, one in enumerate(closed) if one is not None and found[i]["starting_balance"]], np.int64)
-    sums = np.zeros((judged.size, span.days), np.int64)
-    for k, i in enumerate(judged.tolist()):
-        one, balance = closed[i], found[i]["starting_balance"]
-        sums[k] = np.rint(by_day(one.exit, one.profit, span) / balance * MICRO)
+    judged, sums = _by_day(found, closed, span)
     return Analysis(tables, span, tuple(found), order, by, tuple(closed), judged, sums, tuple(notes), firsts)
+
+
+def _by_day(found: Sequence[dict[str, Any]], closed: Sequence[Closed | None], span: Span) -> tuple[Ints, Ints]:
+    """Return which backtests can be judged, and their days in millionths of the balance; LimitError where too many."""
+    judged = [i for i, one in enumerate(closed) if one is not None and found[i]["starting_balance"]]
+    if 8 * len(judged) * span.days > ROOM:
+        days = f"{len(judged):,} backtests on {span.days:,} days"
+        raise LimitError(f"{days} need more than {ROOM >> 20:,} MiB; is a position's time wrong?")
+    sums, kept = np.zeros((len(judged), span.days), np.int64), np.zeros(len(judged), bool)
+    for k, i in enumerate(judged):
+        one = closed[i]
+        assert one is not None
+        made = by_day(one.exit, one.profit, span) / found[i]["starting_balance"]
+        kept[k] = np.abs(made).max(initial=0.0) < MOST
+        sums[k] = np.rint(np.where(kept[k], made, 0.0) * MICRO)
+    return np.array(judged, np.int64)[kept], sums[kept]
 
 
 def check_by(by: str) -> None:

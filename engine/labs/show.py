@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from ...io.errors import UsageError
 from ...io.manifest import Manifest
@@ -19,12 +20,16 @@ from .proof import a_day
 from .replay import VERDICTS
 from .run import LabRun
 
+pc: Any = pyarrow.compute  # it makes most of its functions at run time
 _HEADS = ("#", "backtest", "trades", "win\nrate", "profit", "on\nbalance", "on\nmargin", "max\nDD", "Sharpe", "factor")
 
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of a lab run: its config and counts, the table of figures, the verdict's document or None."""
+    """What is shown of a lab run: its config and counts, the table of figures, the verdict's document or None.
+
+    ``amiss``: notes on the lab as a whole.
+    """
 
     run_id: str
     path: Path
@@ -32,12 +37,14 @@ class View:
     counts: Mapping[str, int]
     analytics: pa.Table
     guards: Mapping[str, Any] | None
+    amiss: tuple[str, ...]
 
 
 def view_of(run: LabRun) -> View:
     """Return the view of a run that was just made; raises what kept it from being saved."""
     guards = run.proved and run.proved.document()
-    return View(run.run_id, run.path, run.config, run.counts, run.tables["lab_analytics"], guards)
+    amiss = tuple(said for name, said in run.found.notes if not name)
+    return View(run.run_id, run.path, run.config, run.counts, run.tables["lab_analytics"], guards, amiss)
 
 
 def view_in(path: Path) -> View:
@@ -46,7 +53,10 @@ def view_in(path: Path) -> View:
     if manifest.run_type != "lab" or manifest.artifact("lab_analytics") is None:
         raise UsageError(f"run {manifest.run_id} is a {manifest.run_type} run, {manifest.status}; name one of a lab")
     analytics = read_artifact(path, "lab_analytics")
-    return View(manifest.run_id, path, manifest.config, manifest.counts, analytics, guards_in(path, manifest))
+    notes = read_artifact(path, "errors")
+    amiss = tuple(notes["message"].filter(pc.is_null(notes["call_id"])).to_pylist())
+    guards = guards_in(path, manifest)
+    return View(manifest.run_id, path, manifest.config, manifest.counts, analytics, guards, amiss)
 
 
 def guards_in(path: Path, manifest: Manifest) -> dict[str, Any] | None:
@@ -64,7 +74,8 @@ def show(view: View, top: int) -> None:
     out.print(table(f"Backtests, by {by}", _HEADS, [_cells(row) for row in rows[:top]], left=2))
     if len(rows) > top:
         out.print(f"and {len(rows) - top:,} more in results/analytics.parquet")
-    for line in ("", *verdict_lines(view.guards), *fill_lines(view.counts)):
+    below = [*verdict_lines(view.guards), *fill_lines(view.counts), *(plain(said) for said in view.amiss)]
+    for line in ("", *below) if below else ():
         out.print(line)
     if view.counts["notes"]:
         out.print(f"{counted(view.counts['notes'], 'note')} on what is amiss: errors/errors.parquet")

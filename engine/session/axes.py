@@ -73,24 +73,21 @@ def names(model: Any = Config, before: str = "") -> Iterator[str]:
             yield before + name
 
 
-def axis(text: str) -> Axis:
-    """Return the axis written ``trade.t1_r=0.5:1.5:0.25`` or ``orb.base_minutes=10,15,30``. Raises UsageError.
+def usual(name: str) -> str:
+    """Return a setting that is only named with the values of USUAL, as ``axis`` takes it; all else as it is."""
+    return f"{name}={USUAL[name]}" if name in USUAL else name
 
-    A name alone has the values of USUAL.
-    """
+
+def axis(text: str) -> Axis:
+    """Return the axis written ``trade.t1_r=0.5:1.5:0.25`` or ``orb.base_minutes=10,15,30``. Raises UsageError."""
     name, equals, written = text.partition("=")
-    if not equals and name in USUAL:
-        equals, written = "=", USUAL[name]
     known = list(names())
     if name not in known:
         same = [each for each in known if each.split(".")[-1] == name.split(".")[-1]]
         near = f"; did you mean '{same[0]}'?" if same else nearest(name, known)
         raise UsageError(f"--param {text!r}: unknown setting '{name}'{near or '; such as trade.t1_r=0.5:1.5:0.25'}")
     if not equals or not written:
-        raise UsageError(
-            f"--param {text!r} needs values: {name}=low:high:step, or {name}=one,two; only those of "
-            f"{', '.join(USUAL)} are known"
-        )
+        raise UsageError(f"--param {text!r} needs values: {name}=low:high:step, or {name}=one,two")
     span = None if _is_clock(name) else _RANGE.fullmatch(written)
     values = _spread(span, name, text) if span else [_value(part, name) for part in written.split(",")]
     if len(set(map(repr, values))) < len(values):

@@ -289,7 +289,7 @@ class Backtest(_Settings):
 class Optimization(_Settings):
     """The search over these settings: what the flags of ``sweep --strategy orb`` leave open, where it is enabled.
 
-    ``optimize_params`` are written as ``--param`` takes them.
+    ``optimize_params`` are written as ``--param`` takes them, or named alone where ``axes.USUAL`` has values for them.
     """
 
     enabled: bool = False

@@ -14,12 +14,14 @@ from typing import Any
 import pyarrow as pa
 
 from .. import lab_schemas, schemas
+from ..columns import SECONDS_2100
 from ..errors import DataError
 from .wire import unwrapped
 
 BLOCK = 1000  # backtests whose rows are Python values at once
 LONG = 2  # the direction of an order that opens a long
 _MS = 100_000_000_000  # a time from here on is in milliseconds already
+_MOST = 1e15
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ def _records(value: Any) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a finite number, also one in a text; None for anything else."""
+    """Return a number, also one in a text; None for anything else, and for what no price or amount comes to."""
     kind = type(value)
     if kind is str:
         try:
@@ -262,20 +264,19 @@ def _number(value: Any) -> float | None:
         found = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return found if abs(found) < _MOST else None
 
 
 def _integer(value: Any) -> int | None:
     found = _number(value)
-    return int(found) if found is not None and found.is_integer() and abs(found) < 2**62 else None
+    return int(found) if found is not None and found.is_integer() else None
 
 
 def _ms(value: Any) -> int | None:
-    """Return a Unix time in ms; 0 is the server's word for none."""
-    found = _integer(value)
-    if found is None or found <= 0:
-        return None
-    return found if found >= _MS else found * 1000
+    """Return a Unix time before 2100 in ms; 0 is the server's word for none."""
+    found = _integer(value) or 0
+    found = found if found >= _MS else found * 1000
+    return found if 0 < found < 1000 * SECONDS_2100 else None
 
 
 def _text(value: Any) -> str | None:

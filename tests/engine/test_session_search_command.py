@@ -153,7 +153,7 @@ def test_what_flags_leave_open_is_as_the_settings_say(here, capsys):
     pytest.importorskip("optuna")
     (here / "mine.yaml").write_text(OPTIMIZATION)
     words = (*SEARCH, "--settings", "mine.yaml", "--no-guards")
-    for more in ((), ("--threads", "2"), ("--method", "random", "--trials", "7", "--param", "trade.t2_r")):
+    for more in ((), ("--threads", "2"), ("--method", "random", "--trials", "7", "--param", "trade.t2_r=1.2,1.5")):
         sweep(*words, *more)
     first, again, other = (manifest["config"] for _, manifest in runs(here))
 

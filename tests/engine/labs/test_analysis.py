@@ -4,8 +4,9 @@ import numpy as np
 import plain_labs
 import pytest
 import small_lab
+from highwater.engine.labs import analysis
 from highwater.engine.labs.analysis import analyse, analytics_table, day_table, equity_table
-from highwater.io.errors import DataError, UsageError
+from highwater.io.errors import DataError, LimitError, UsageError
 from highwater.io.labs import made_up
 from highwater.io.labs.parse import lab_of, tables_of
 from shared_market import DATA, document, needs_data
@@ -152,6 +153,18 @@ def test_the_period_is_the_labs_and_reaches_to_positions_outside():
 
     assert (at(-3) * 1000, at(9, 5) * 1000, 13) == (inside.start, inside.end, inside.days)
     assert (at(0) * 1000, at(1, 60) * 1000 + 1, 2) == (outside.start, outside.end, outside.days)
+
+
+def test_days_that_need_too_much_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(analysis, "ROOM", 8 * 2 * 3 - 1)
+    with pytest.raises(LimitError, match="2 backtests on 3 days need more than 0 MiB; is a position's time wrong"):
+        analyse(tables([GOOD, BAD]))
+
+
+def test_more_than_a_million_balances_a_day_are_not_judged():
+    found = analyse(tables([runtime(GOOD, balance=1e-7), GOOD], at(0), at(3)))
+
+    assert ([1], (1, 3)) == (found.judged.tolist(), found.sums.shape)
 
 
 def test_tables_of_days_and_curves():

@@ -2,8 +2,11 @@ import json
 
 import pytest
 import small_lab
+from highwater.engine.labs.analysis import analyse, analytics_table
 from highwater.io.labs import parse
 from highwater.io.labs.parse import lab_of, tables_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from shared_market import DATA, document, needs_data
 from small_lab import MARKET, parts, position, runtime
 
@@ -189,6 +192,33 @@ def test_a_lab_by_either_of_its_names(details, expected):
     found = lab_of("id", details)
 
     assert expected == (found.name, found.script_id, found.start_ms, found.end_ms, found.backtests)
+
+
+KEYS = [
+    *("Reports", "FinishedPositions", "UnmanagedPositions", "ManagedLongPosition", "InputFields", "AccountId"),
+    *("PR", "F", "P", "O", "PL", "RP", "SB", "C", "ot", "ct", "eno", "exo", "ep", "af", "rp", "fe", "d", "ma"),
+    *("N", "V", "Leverage"),
+]
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=4) | st.just("1e400"),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(KEYS), each, max_size=6),
+    max_leaves=40,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), values, max_size=8), values)
+def test_no_answer_breaks_it(data, item):
+    found = read({"runtime": json.dumps(data).encode(), "summary": json.dumps(item).encode()}, parts(runtime([])))
+    row = analytics_table(analyse(found), "run").to_pylist()[0]
+
+    assert 2 == found.backtests.num_rows
+    assert json.dumps(row, allow_nan=False)
+
+
+@pytest.mark.parametrize("at", [-5, 0, 2**70, 10**18, 4_102_444_800, 1.5, True, "x", None])
+def test_what_is_no_time_is_null(at):
+    assert None is one(runtime([position(60, 120, 5.0, 6.0) | {"ct": at}]))[1][0]["exit_ts_ms"]
 
 
 def test_blocks_leave_no_trace(monkeypatch):
