@@ -28,6 +28,7 @@ SECTIONS = {
     "session search": ["Verdict", "Summary", "Ranking", "Settings that were tried", "Trades", "Factors"],
     "traces": ["Summary", "Strategies", "Parameters", "Best strategy", "Its best and worst trades"],
     "one trace": ["Summary", "Strategies", "Filters", "Best strategy"],
+    "lab": ["Verdict", "Summary", "Backtests", "Parameters", "Best backtest", "Its best and worst positions", "Replay"],
 }
 
 
@@ -188,6 +189,17 @@ def test_curves_end_at_the_chances_of_the_artifact(made):
         assert (chance or 0.0) == pytest.approx(shares[-1])
         assert (0, 0.0) == (times[0], shares[0])
         assert np.all(np.diff(times) >= 0)
+
+
+def test_backtests_of_a_lab_are_those_of_the_artifact(made):
+    run, _, _, taken = made("lab")
+    found = read_artifact(run, "lab_analytics").to_pylist()
+    heads, *lines = taken.rows[f"Best of {len(found)} backtests, by return on balance pct"]
+    profit = taken.data[_first(taken, "Realised profit")]["series"][0]["text"][-1].split(": ")[1]
+
+    assert [f"{row['realized_profit']:+,.2f}" for row in found[:25]] == [line[heads.index("profit")] for line in lines]
+    assert float(profit.replace(",", "")) == pytest.approx(found[0]["realized_profit"], rel=1e-4)
+    assert json.loads((run / "results/guards.json").read_text())["verdict"] in taken.text
 
 
 def test_hostile_names_are_text(made):
