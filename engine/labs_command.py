@@ -189,14 +189,17 @@ def told(quiet: bool) -> "Iterator[OnEvent]":
 
     with contextlib.ExitStack() as stack:
         shown: list[Any] = []
+        most = 0
 
         def on_event(event: Any) -> None:
+            nonlocal most
             if event.kind == "failed" and not quiet:
                 print(event.text, file=sys.stderr)
             if event.kind == "stored":
                 if not shown:
-                    shown.append(stack.enter_context(progress("answers stored", event.total, quiet)))
-                shown[0](event.done)
+                    most = event.total
+                    shown.append(stack.enter_context(progress("answers stored", most, quiet)))
+                shown[0](min(event.done, most))  # a running lab may get more meanwhile
 
         yield on_event
 

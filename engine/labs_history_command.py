@@ -60,8 +60,12 @@ def cutoffs(
         with connected(server) as (client, _):
             for one in market or () if months else ():
                 client.set_depth(one, months or 0)
-            new, failed = kept.discover(client, market or (), interval // MINUTE)
-        found = kept.save(new, file) if new else found
+            new: dict[str, kept.Cutoff] = {}
+            try:
+                for name, one in kept.discover(client, market or (), interval // MINUTE):
+                    (failed if isinstance(one, str) else new)[name] = one  # type: ignore[index]
+            finally:  # what was found stays, whatever ended the rest
+                found = kept.save(new, file) if new else found
     if export is not None:
         kept.export(found, export)
     if json:

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+from highwater.engine.cli import main
 from highwater.io.labs.access import read_access
 from highwater.io.labs.client import Client
 from highwater.io.labs.made_up import MadeUpLab
@@ -22,6 +23,26 @@ def environment(state):
     """Return the variables that lead to the server."""
     host, _, port = state.at.removeprefix("http://").partition(":")
     return {"API_HOST": host, "API_PORT": port, "API_EMAIL": EMAIL, "API_PASSWORD": PASSWORD}
+
+
+@contextmanager
+def at_hand(folder, monkeypatch):
+    """Yield a server that the environment leads to; commands work in ``folder`` meanwhile."""
+    monkeypatch.chdir(folder)
+    with haas() as state:
+        for name, value in environment(state).items():
+            monkeypatch.setenv(name, value)
+        yield state
+
+
+def labs(*words):
+    """Return the exit code of ``highwater labs``."""
+    return main(["labs", *words])
+
+
+def fast(*words):
+    """Return the exit code of ``highwater labs`` at a thousand questions a second."""
+    return labs(*words, "--rate", "1000")
 
 
 def connected(state, **options):

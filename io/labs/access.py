@@ -3,6 +3,7 @@
 The address is the user's alone: there is no default, and nothing but it is ever asked.
 """
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -10,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..config import nearest
 from ..errors import MissingError, UsageError
 
 NAMES = (
@@ -18,6 +18,7 @@ NAMES = (
     *("MAX_BACKTESTS", "PAGE_SIZE"),
 )
 PORT = 8090
+_MISSPELT = 0.85  # API_HOSTS is likely API_HOST; API_KEY is something else's
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.DOTALL)
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
@@ -96,7 +97,8 @@ def _address(text: str) -> tuple[str, str]:
         if parts.username is not None or "@" in host:
             raise UsageError("API_HOST must not hold a name or password; set API_EMAIL and API_PASSWORD")
     if not _HOST.fullmatch(host) or scheme not in ("", "http", "https"):
-        raise UsageError(f"API_HOST is '{text[:60]}'; it must be a host such as 127.0.0.1 or https://haas.example.com")
+        port = "; the port goes into API_PORT" if re.search(r":[0-9]+/?$", host) else ""
+        raise UsageError(f"API_HOST is '{text[:60]}'; it must be a host such as 127.0.0.1 or https://haas.io{port}")
     return scheme or ("http" if _is_near(host) or _is_private(host) else "https"), host.lower()
 
 
@@ -128,11 +130,11 @@ def _parsed(path: Path) -> dict[str, str]:
         if not text or text.startswith("#"):
             continue
         match = _LINE.fullmatch(text)
-        if match is None:
-            raise UsageError(f"{path}:{number}: it must be NAME=value")  # the line may hold a secret
+        if match is None:  # what it is must not be shown: it may be a secret
+            raise UsageError(f"{path}:{number}: it must be NAME=value")
         name, value = match[1], match[2].strip()
-        if name.startswith("API_") and name not in NAMES:
-            raise UsageError(f"{path}:{number}: unknown name '{name}'{nearest(name, NAMES)}")
+        if name not in NAMES and (near := difflib.get_close_matches(name, NAMES, 1, _MISSPELT)):
+            raise UsageError(f"{path}:{number}: unknown name '{name}'; did you mean '{near[0]}'?")
         if value[:1] in ("'", '"') and value[-1:] == value[:1] and len(value) > 1:
             value = value[1:-1]
         else:

@@ -10,7 +10,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,24 +71,17 @@ class Cutoffs:
     note: str = ""
 
 
-def discover(
-    client: Client, markets: Sequence[str], interval: int = 60, on_done: Callable[[str], None] = lambda market: None
-) -> tuple[dict[str, Cutoff], dict[str, str]]:
-    """Return where the history of each market begins, by asking the server, and why others have no such answer.
+def discover(client: Client, markets: Sequence[str], interval: int = 60) -> Iterator[tuple[str, Cutoff | str]]:
+    """Yield where the history of each market begins, one question to the server a market, or why that has no answer.
 
     ``interval``: minutes of the candles that are looked at. No markets: all that the server has synchronised.
     """
     history = client.history()
-    wanted = markets or sorted(name for name, each in history.items() if each.get("Status") == SYNCHRONISED)
-    found: dict[str, Cutoff] = {}
-    failed: dict[str, str] = {}
-    for market in wanted:
+    for market in markets or sorted(name for name, each in history.items() if each.get("Status") == SYNCHRONISED):
         try:
-            found[market] = _discovered(client, market, interval, history.get(market))
+            yield market, _discovered(client, market, interval, history.get(market))
         except (DataError, UsageError) as error:
-            failed[market] = str(error)
-        on_done(market)
-    return found, failed
+            yield market, str(error)
 
 
 def _discovered(client: Client, market: str, interval: int, status: Mapping[str, Any] | None) -> Cutoff:

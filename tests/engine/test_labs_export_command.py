@@ -2,22 +2,18 @@ import csv
 import json
 
 import pytest
-from haas_server import LAB, environment, haas
-from highwater.engine.cli import main
+from haas_server import LAB, at_hand, labs
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with haas() as state:
-        for name, value in environment(state).items():
-            monkeypatch.setenv(name, value)
+    with at_hand(tmp_path, monkeypatch) as state:
         yield state
 
 
 def test_a_kept_lab_is_written_as_the_guide_has_it(server, capsys, tmp_path):
-    assert 0 == main(["labs", "sync", LAB, "--rate", "1000"])
-    assert 0 == main(["labs", "export", "caed4df4", "--by", "realized_profit"])
+    assert 0 == labs("sync", LAB, "--rate", "1000")
+    assert 0 == labs("export", "caed4df4", "--by", "realized_profit")
     (folder,) = (tmp_path / "cache").iterdir()
     rows = list(csv.DictReader((folder / "backtests_analytics.csv").read_text().splitlines()))
     profits = [float(row["realized_profit"]) for row in rows if row["realized_profit"]]
@@ -38,9 +34,9 @@ def test_a_kept_lab_is_written_as_the_guide_has_it(server, capsys, tmp_path):
     ],
 )
 def test_what_cannot_be_exported_is_told_and_leaves_nothing(server, capsys, tmp_path, words, code, message):
-    main(["labs", "sync", LAB, "--rate", "1000", "--max-backtests", "5"])
+    labs("sync", LAB, "--rate", "1000", "--max-backtests", "5")
     capsys.readouterr()
-    assert code == main(["labs", "export", *words])
+    assert code == labs("export", *words)
     err = capsys.readouterr().err
 
     assert message in err and 1 == len(err.splitlines())
@@ -48,8 +44,8 @@ def test_what_cannot_be_exported_is_told_and_leaves_nothing(server, capsys, tmp_
 
 
 def test_what_is_incomplete_says_so(server, capsys, tmp_path):
-    main(["labs", "sync", LAB, "--rate", "1000", "--max-backtests", "20", "--page-size", "5"])
-    assert 0 == main(["labs", "export", LAB, "--partial"])
+    labs("sync", LAB, "--rate", "1000", "--max-backtests", "20", "--page-size", "5")
+    assert 0 == labs("export", LAB, "--partial")
     (folder,) = (tmp_path / "cache").iterdir()
 
     assert "its list was not read to the last page\n" == (folder / "INCOMPLETE.txt").read_text()

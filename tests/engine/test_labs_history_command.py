@@ -2,35 +2,24 @@ import json
 import re
 
 import pytest
-from haas_server import environment, haas
-from highwater.engine.cli import main
+from haas_server import at_hand, fast, labs
+from highwater.io.labs.pace import Pace
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with haas() as state:
-        for name, value in environment(state).items():
-            monkeypatch.setenv(name, value)
+    with at_hand(tmp_path, monkeypatch) as state:
         yield state
 
 
-def run(*words):
-    return main(["labs", *words])
-
-
-def fast(*words):
-    return run(*words, "--rate", "1000")
-
-
 def test_cutoffs_are_asked_for_kept_exported_and_imported(server, capsys, tmp_path):
-    assert 0 == run("cutoffs")
+    assert 0 == labs("cutoffs")
     assert "holds no cutoff" in capsys.readouterr().out
     (market,) = server.markets
     assert 0 == fast("cutoffs", market, "--export", "out/cutoffs.csv")
     assert re.search(rf"{market} +2025-05-03T00:00Z +1 +9", capsys.readouterr().out)
     asked = len(server.asked)
-    assert 0 == run("cutoffs", "--import", "out/cutoffs.csv", "--file", "other.json", "--json")
+    assert 0 == labs("cutoffs", "--import", "out/cutoffs.csv", "--file", "other.json", "--json")
 
     assert {market: "2025-05-03T00:00:00Z"} == json.loads(capsys.readouterr().out)
     assert asked == len(server.asked)
@@ -53,8 +42,20 @@ def test_a_damaged_file_is_said_and_recovered(server, capsys, tmp_path):
     path = tmp_path / "data" / "history_cutoffs.json"
     path.write_text("{")
     capsys.readouterr()
-    assert 0 == run("cutoffs")
+    assert 0 == labs("cutoffs")
     out, err = capsys.readouterr()
 
     assert market in out
     assert "history_cutoffs.json is damaged; took data/history_cutoffs.backups/" in err
+
+
+def test_what_was_found_stays_where_the_server_goes_away(server, capsys, monkeypatch):
+    monkeypatch.setattr(Pace, "rest", lambda self, seconds: None)
+    (market,) = server.markets
+    server.faults["GET_CHART"] = [None, *[503] * 9]
+    server.markets["KRAKEN_ETH_EUR_"] = server.markets[market]
+    assert 74 == fast("cutoffs", market, "KRAKEN_ETH_EUR_")
+    capsys.readouterr()
+    assert 0 == labs("cutoffs", "--json")
+
+    assert [market] == list(json.loads(capsys.readouterr().out))

@@ -10,7 +10,7 @@ from highwater.engine.cli import main
 from highwater.io import lab_schemas
 from highwater.io.labs import made_up
 
-GUIDE = documents.LABS.read_text()
+GUIDE = documents.FIGURES_OF_LABS.read_text()
 OWN, EMBEDDED = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 BLOCKS = re.findall(r"```\n(highwater .*?)```", GUIDE, re.DOTALL)
 COMMANDS = [line.removeprefix("highwater ") for block in BLOCKS for line in block.splitlines()]

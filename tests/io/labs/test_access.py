@@ -36,6 +36,8 @@ def test_the_address_is_the_users(host, url, in_clear):
         ({"API_HOST": "h", "API_EMAIL": "e"}, "API_PASSWORD is not set"),
         ({"API_HOST": "ftp://h", **WHO}, "API_HOST is 'ftp://h'"),
         ({"API_HOST": "h/path", **WHO}, "API_HOST is 'h/path'"),
+        ({"API_HOST": "127.0.0.1:8090", **WHO}, "the port goes into API_PORT"),
+        ({"API_HOST": "http://h:8090/", **WHO}, "the port goes into API_PORT"),
         ({"API_HOST": "h", "API_PORT": "0", **WHO}, "API_PORT is '0'"),
         ({"API_HOST": "h", "API_PORT": "x", **WHO}, "API_PORT is 'x'"),
         ({"API_HOST": "h", "API_CODE": "12a4", **WHO}, "API_CODE is no one-time code"),
@@ -61,7 +63,8 @@ def test_nothing_secret_is_shown():
 
 
 def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
-    text = "# mine\nexport API_HOST='1.2.3.4'\nAPI_EMAIL=x@y # me\nAPI_PASSWORD=\"a # b\"\nOTHER=1\nPAGE_SIZE=50\n"
+    text = "# mine\nexport API_HOST='1.2.3.4'\nAPI_EMAIL=x@y # me\nAPI_PASSWORD=\"a # b\"\n"
+    text += "OTHER=1\nAPI_KEY=else\nPAGE_SIZE=50\n"
     (tmp_path / ".env").write_text(text)
     monkeypatch.chdir(tmp_path)
     found = read_variables({"API_HOST": "5.6.7.8", "HOME": "x"})

@@ -139,3 +139,14 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
 
     with pytest.raises(IntegrityError, match="another version"):
         raw(tmp_path, Key(SERVER, LAB, "a"))
+
+
+def test_a_file_that_was_killed_as_it_was_made_hides_no_other(tmp_path):
+    filled(tmp_path)
+    empty = path_of(tmp_path, SERVER, "killed")
+    empty.touch()
+
+    assert [(SERVER, LAB)] == labs_in(tmp_path)
+    with writing(tmp_path, SERVER, "killed"):
+        pass
+    assert [(SERVER, LAB), (SERVER, "killed")] == labs_in(tmp_path)
