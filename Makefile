@@ -8,6 +8,9 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 UV := $(BIN)/uv
 
+# Two files of tests at a time, each file in one process.
+TWO := -n 2 --dist loadfile
+
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## /make \1	/p' $(MAKEFILE_LIST)
 
@@ -18,8 +21,8 @@ demo-labs: .venv/installed ## HaasOnline's labs from a server that is made up, f
 	@$(BIN)/python -m highwater labs demo
 
 test: .venv/installed ## every test, then the kernels' again without compilation
-	$(BIN)/python -m pytest
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/kernels
+	$(BIN)/python -m pytest $(TWO)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(TWO) tests/kernels
 
 test-crash: .venv/installed ## kill what writes, and let the disk fail it, at each of its system calls; needs strace
 	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \

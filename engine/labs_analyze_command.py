@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
 
 from ..io.errors import UsageError
 from .report_command import Page
@@ -84,7 +83,7 @@ def report(
     *,
     runs: Path = Path("runs"),
     top: int = 10,
-    format: Literal["text", "json"] = "text",  # noqa: A002
+    json: bool = False,
 ) -> int | None:
     """Print what a published lab run found, in 80 columns.
 
@@ -92,11 +91,11 @@ def report(
         run: Run id, the start or end of one (4 characters or more), or "latest": the newest run of a lab.
         runs: Directory of runs.
         top: Backtests to print.
-        format: Text, or one JSON document.
+        json: Print one JSON document instead of text.
     """
     from .labs import show
     from .labs.files import find_lab_run
 
     view = show.view_in(find_lab_run(runs, run))
-    (show.as_json if format == "json" else show.show)(view, top)
+    (show.as_json if json else show.show)(view, top)
     return None

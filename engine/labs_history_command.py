@@ -11,7 +11,7 @@ from .settings import takes
 from .values import MINUTE, Interval
 
 if TYPE_CHECKING:
-    from ..io.labs.cutoffs import Cutoffs
+    from ..io.labs.cutoffs import Cutoff, Cutoffs
 
 _FILE = Path("data/history_cutoffs.json")
 
@@ -52,34 +52,48 @@ def cutoffs(
     if months is not None and (not market or not 1 <= months <= 120):
         raise UsageError("--months must be from 1 to 120, of markets that are named")
     found = kept.read(file)
-    _note(found)
+    notes = [found.note] if found.note else []
     if import_ is not None:
-        found = kept.save(kept.load(import_), file)
+        taken = kept.load(import_)
+        notes += [f"{name}: {import_} does not say that a server was asked" for name in taken if not taken[name].asked]
+        found = kept.save(taken, file)
     failed: dict[str, str] = {}
     if market or every:
-        with connected(server) as (client, _):
-            for one in market or () if months else ():
-                client.set_depth(one, months or 0)
-            new: dict[str, kept.Cutoff] = {}
-            try:
-                for name, one in kept.discover(client, market or (), interval // MINUTE):
-                    (failed if isinstance(one, str) else new)[name] = one  # type: ignore[index]
-            finally:  # what was found stays, whatever ended the rest
-                found = kept.save(new, file) if new else found
+        new = _ask(market or [], months, interval // MINUTE, file, server, failed)
+        notes += [f"{name}: not synchronised yet, so ask again later" for name in new if not new[name].settled]
+        found = kept.read(file)
     if export is not None:
         kept.export(found, export)
     if json:
         print(json_format.dumps({name: each.cutoff_date for name, each in found.cutoffs.items()}, indent=2))
     else:
         _print(found, file)
-    for name, why in failed.items():
-        print(f"{name}: {why}", file=sys.stderr)
+    notes += [f"{name}: {why}" for name, why in failed.items()]
+    for note in notes:
+        print(note, file=sys.stderr)
     return 3 if failed else None
 
 
-def _note(found: "Cutoffs") -> None:
-    if found.note:
-        print(found.note, file=sys.stderr)
+def _ask(
+    markets: list[str], months: int | None, minutes: int, file: Path, server: Server, failed: dict[str, str]
+) -> "dict[str, Cutoff]":
+    """Return what the server says of markets, saved in ``file``; why others have no cutoff goes to ``failed``."""
+    from ..io.labs.cutoffs import discover, save
+
+    new: dict[str, Cutoff] = {}
+    with connected(server) as (client, _):
+        for one in markets if months else ():
+            client.set_depth(one, months or 0)
+        try:
+            for name, one in discover(client, markets, minutes):
+                if isinstance(one, str):
+                    failed[name] = one
+                else:
+                    new[name] = one
+        finally:  # what was found stays, whatever ended the rest
+            if new:
+                save(new, file)
+    return new
 
 
 def _print(found: "Cutoffs", file: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..io.errors import UsageError
 from ..kernels.arrays import Candles, Floats, Ints
+from .show import plain
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -33,6 +34,11 @@ def _figure(traces: Sequence[Any], title: str, x: str, y: str, **layout: Any) ->
     figure.update_xaxes(title=x, automargin=True)
     figure.update_yaxes(title=y, automargin=True)
     return figure
+
+
+def name_of(text: str) -> str:
+    """Return text of whoever as a label shows it: plotly reads tags, links among them."""
+    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def moments(ts: Ints) -> np.ndarray:
@@ -63,11 +69,11 @@ def equity(ts: Ints, sums: Floats, unit: str, title: str = "") -> "Figure":
         "",
         unit,
         hovermode="x unified",
+        xaxis={"anchor": "y2"},
         yaxis={"domain": [0.34, 1]},
         yaxis2={"domain": [0, 0.28]},
     )
-    figure.update_yaxes(title="drawdown", automargin=True, selector={"anchor": "y2"})
-    return figure
+    return figure.update_layout(yaxis2={"title": {"text": "drawdown"}})
 
 
 def thinned(values: Floats, most: int) -> Ints:
@@ -104,8 +110,9 @@ def heat(
     return _figure([cells], title, x_name, y_name, xaxis=category, yaxis=category)
 
 
-def histogram(values: Floats, unit: str, title: str = "", bins: int = 60) -> "Figure":
+def histogram(values: Floats, unit: str, title: str = "") -> "Figure":
     """Return how many values lie where, gains and losses apart; the wildest hundredth at each end in its last bar."""
+    bins = int(np.clip(2 * np.sqrt(values.size), 10, 60))
     low, high = (float(each) for each in np.quantile(values, [0.01, 0.99])) if values.size else (-1.0, 1.0)
     wide = 10.0 ** np.floor(np.log10(max(high - low, 1e-9) / bins))
     wide = next(k * wide for k in (1, 2, 2.5, 5, 10) if k * wide * bins >= high - low)
@@ -136,7 +143,7 @@ def cloud(x: Floats, y: Floats, gains: Floats, names: Sequence[str], labels: tup
         y=y,
         mode="markers",
         marker={"color": np.where(gains > 0, GAIN, LOSS).tolist(), "size": 6, "opacity": 0.65},
-        customdata=list(names),
+        customdata=[name_of(name) for name in names],
         hovertemplate=f"%{{customdata}}<br>{labels[0]} %{{x:,.5g}}<br>{labels[1]} %{{y:,.5g}}<extra></extra>",
     )
     return _figure([marks], title, *labels)
@@ -149,7 +156,7 @@ def intervals(
     errors = {"array": high - values, "arrayminus": values - low, "type": "data", "symmetric": False}
     dots = _go().Scatter(
         x=values,
-        y=list(names),
+        y=[name_of(name) for name in names],
         mode="markers",
         error_x=errors | {"color": FAINT, "thickness": 1.5, "width": 3},
         marker={"color": GAIN, "size": 9},
@@ -168,8 +175,12 @@ def bars(names: Sequence[str], series: Sequence[tuple[str, Floats]], unit: str, 
     for k, (name, values) in enumerate(series):
         colour = shades[k % 3] if len(series) > 1 else [GAIN if each >= 0 else LOSS for each in values.tolist()]
         label = f"%{{x}} {name}: %{{y:.4g}} {unit}<extra></extra>"
-        found.append(_go().Bar(x=list(names), y=values, name=name, marker={"color": colour}, hovertemplate=label))
-    legend = {"orientation": "h", "y": 1.12}
+        found.append(
+            _go().Bar(
+                x=[name_of(each) for each in names], y=values, name=name, marker={"color": colour}, hovertemplate=label
+            )
+        )
+    legend = {"orientation": "h", "y": -0.2}
     return _figure(found, title, "", unit, barmode="group", showlegend=len(series) > 1, legend=legend)
 
 
@@ -185,20 +196,37 @@ def candle_chart(
         decreasing={"line": {"color": LOSS, "width": 1}},
         name="price",
     )
-    colours = {"gain": GAIN, "loss": LOSS}
+    colours, named = {"gain": GAIN, "loss": LOSS}, {}
+    for ts, price, name, tone in marks:
+        named.setdefault((name, tone), []).append((ts, price))
     signs = [
         go.Scatter(
-            x=moments(np.array([ts])),
-            y=[price],
-            mode="markers+text",
-            text=[name],
-            textposition="top center",
+            x=moments(np.array([ts for ts, _ in places])),
+            y=[price for _, price in places],
+            mode="markers",
             marker={"size": 11, "symbol": "diamond", "color": colours.get(tone, FAINT)},
-            hovertemplate=f"{name}: %{{y:.8g}}<extra></extra>",
+            name=name_of(name),
+            hovertemplate=f"{name_of(name)}: %{{y:.8g}}<extra></extra>",
         )
-        for ts, price, name, tone in marks
+        for (name, tone), places in named.items()
     ]
     figure = _figure([made, *signs], title, "", "price", xaxis={"rangeslider": {"visible": False}})
+    at: dict[float, list[str]] = {}
     for price, name in levels:
-        figure.add_hline(y=price, line={"color": FAINT, "dash": "dot", "width": 1}, annotation_text=name)
+        at.setdefault(price, []).append(name_of(name))
+    for price, names in at.items():
+        line = {"color": FAINT, "dash": "dot", "width": 1}
+        figure.add_hline(y=price, line=line, annotation_text=", ".join(names))
+    for ts, price, name, _ in marks if len(marks) <= 4 else ():
+        figure.add_annotation(
+            x=moments(np.array([ts]))[0],
+            y=price,
+            text=name_of(name),
+            ay=-44,
+            ax=0,
+            arrowcolor=FAINT,
+            bgcolor="#444444",
+            font={"color": "#ffffff"},
+            borderpad=3,
+        )
     return figure

@@ -11,7 +11,6 @@ from ..io.config import nearest
 from ..io.errors import UsageError
 from . import glance, heatmap, plots
 from .reopen import numbers
-from .show import plain
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -66,7 +65,7 @@ def _callers(result: "Result") -> "Figure | None":
     if table is None or not table.num_rows:
         return None
     table = table.filter(pc.is_valid(table["hit_2x_km"])).slice(0, 30)
-    names = [plain(name) or "(none)" for name in table["caller_name"].to_pylist()]
+    names = [name or "(none)" for name in table["caller_name"].to_pylist()]
     value, low, high = (numbers(table, f"hit_2x_km{end}") * 100 for end in ("", "_low", "_high"))
     return plots.intervals(names, value, low, high, "%", None, "Calls that reached 2x, with 95% intervals")
 
@@ -76,7 +75,7 @@ def _strategies(result: "Result") -> "Figure | None":
     if table is None:
         return None
     table = table.filter(pc.is_valid(table["total_return"])).sort_by([("total_return", "descending")]).slice(0, 20)
-    names = [f"{plain(row['strategy_id'])} {plain(row['symbol'])[:8]}" for row in table.to_pylist()]
+    names = [f"{row['strategy_id']} {row['symbol'][:8]}" for row in table.to_pylist()]
     return plots.bars(names, [("return", numbers(table, "total_return") * 100)], "%", "Best strategies, total return")
 
 

@@ -30,7 +30,7 @@ def rsi(x, n):
         if i > first + n and change == 0.0:
             out[i] = out[i - 1]  # both averages shrank alike: not to be found out again, with rounding
         elif i >= first + n:
-            out[i] = 100.0 * gain / (gain + loss) if gain + loss > 0.0 else 50.0
+            out[i] = 100.0 * (gain / (gain + loss)) if gain + loss > 0.0 else 50.0
     return out
 
 

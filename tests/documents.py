@@ -12,6 +12,7 @@ README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, WEB = (
 )
 NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
 FIGURES_OF_LABS, LABS = ROOT / "engine/labs/METRICS.md", ROOT / "engine/labs/README.md"
-REPORTS = ROOT / "engine/report/README.md"
+REPORTS, DASHBOARD = ROOT / "engine/report/README.md", ROOT / "engine/dashboard/README.md"
 ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, FIGURES_OF_LABS, LABS, REPORTS)
+ALL = (*ALL, DASHBOARD)
 TEXT = "\n".join(path.read_text() for path in ALL)

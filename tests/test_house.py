@@ -150,6 +150,7 @@ def test_the_wheel_holds_the_packages_and_no_tests(tmp_path):
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     data = {"highwater/py.typed", "highwater/kernels/SEMANTICS.md", "highwater/kernels/SESSIONS.md"}
+    data |= {"highwater/engine/dashboard/.streamlit/config.toml"}
     data |= {f"highwater/engine/report/page/{name}" for name in ("page.html", "script.js", "style.css")}
 
     assert {f"highwater/{path.relative_to(ROOT).as_posix()}" for path in SOURCES} | data == packed

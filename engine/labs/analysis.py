@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from ...io import lab_schemas, schemas
 from ...io.config import nearest
 from ...io.errors import DataError, LimitError, UsageError
-from ...io.labs.parse import Tables
+from ...io.labs.parse import Lab, Tables
 from ...kernels.arrays import Ints
 from ..values import DAY
 from .metrics import Closed, Span, by_day, curve, drawdowns, figures
@@ -59,14 +59,16 @@ def analyse(tables: Tables, by: str = BY, ascending: bool = False, capital: floa
     if not any(tables.backtests["has_runtime"].to_pylist()):
         count = f"{tables.backtests.num_rows:,} backtests"
         raise DataError(f"lab {tables.lab.lab_id}: none of {count} has a runtime; fetch them with labs sync")
-    notes, span = list(tables.notes), span_of(tables)
-    firsts, parts = _cuts(tables), _columns(tables.positions)
-    found, closed = [], []
-    for i, row in enumerate(tables.backtests.to_pylist()):
-        some = {name: each[firsts[i] : firsts[i + 1]] for name, each in parts.items()}
-        one, about = _figures(row, some, span, capital, notes)
-        found.append(about)
-        closed.append(one)
+    notes, firsts, parts = list(tables.notes), _cuts(tables), _columns(tables)
+    told, closed = tables.backtests.to_pylist(), []
+    cuts = [{name: each[firsts[i] : firsts[i + 1]] for name, each in parts.items()} for i in range(len(told))]
+    for row, some in zip(told, cuts, strict=True):
+        one = _closed(row, some)
+        closed.append(None if isinstance(one, str) else one)
+        if isinstance(one, str) and one:
+            notes.append((row["backtest_id"], f"{one}; what rests on them is missing"))
+    span = span_of(tables.lab, closed)
+    found = [_figures(*each, span, capital, notes) for each in zip(told, cuts, closed, strict=True)]
     order = _ranked([each[by] for each in found], ascending)
     judged, sums = _by_day(found, closed, span)
     return Analysis(tables, span, tuple(found), order, by, tuple(closed), judged, sums, tuple(notes), firsts)
@@ -95,13 +97,13 @@ def check_by(by: str) -> None:
         raise UsageError(f"--by {by}: no such figure{nearest(by, numbers) or '; one is ' + BY}")
 
 
-def span_of(tables: Tables) -> Span:
-    """Return the period of a lab, as its record has it, wider where positions lie outside of it."""
-    ends = [tables.lab.start_ms, tables.lab.end_ms]
-    closed = tables.positions.filter(tables.positions["closed"])
-    times = [pc.min(closed["entry_ts_ms"]).as_py(), pc.max(closed["exit_ts_ms"]).as_py()]
-    start = min((each for each in (ends[0], times[0]) if each is not None), default=0)
-    end = max((each for each in (ends[1], None if times[1] is None else times[1] + 1) if each is not None), default=0)
+def span_of(lab: Lab, closed: Sequence[Closed | None]) -> Span:
+    """Return the period of a lab, as its record has it, wider where positions of whole backtests lie outside of it."""
+    some = [one for one in closed if one is not None and one.exit.size]
+    starts, ends = [int(one.entry.min()) for one in some], [int(one.exit.max()) + 1 for one in some]
+    starts += [] if lab.start_ms is None else [lab.start_ms]
+    ends += [] if lab.end_ms is None else [lab.end_ms]
+    start, end = min(starts, default=0), max(ends, default=0)
     return Span(start, max(start, end))
 
 
@@ -113,45 +115,54 @@ def _cuts(tables: Tables) -> Ints:
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
 
 
-def _columns(positions: pa.Table) -> dict[str, np.ndarray]:
-    """Return what figures need of positions; times 0 and money NaN where null."""
-    out = {"closed": positions["closed"].to_numpy()}
+def _columns(tables: Tables) -> dict[str, np.ndarray]:
+    """Return what figures need of positions; times 0 and money NaN where null, ``currency`` None."""
+    positions = tables.positions
+    out = {"closed": positions["closed"].to_numpy(), "currency": np.array(positions["currency"].to_pylist(), object)}
     for name in ("entry_ts_ms", "exit_ts_ms"):
         out[name] = pc.fill_null(positions[name], 0).to_numpy()
-    for name in ("realized_profit", "fees", "unrealized_profit"):
+    for name in ("realized_profit", "fees"):
         out[name] = positions[name].to_numpy()
     return out
+
+
+def _closed(row: dict[str, Any], some: dict[str, np.ndarray]) -> Closed | str:
+    """Return the closed positions of a backtest, or what keeps them from being all there; '' where none were read."""
+    if not row["has_runtime"]:
+        return ""
+    done, said = some["closed"], row["reported_positions"]
+    one = Closed(*(some[name][done] for name in ("entry_ts_ms", "exit_ts_ms", "realized_profit", "fees")))
+    if said not in (None, one.profit.size):
+        return f"{one.profit.size} of {said} closed positions are there"
+    if others := sorted({each for each in some["currency"][done] if each not in (None, row["currency"])}):
+        return f"closed positions are in {', '.join(others)} too, and its report is in {row['currency']}"
+    if np.isnan(one.profit).any() or np.isnan(one.fees).any():
+        return "a closed position has no profit or no fees"
+    if not ((one.entry > 0) & (one.exit >= one.entry)).all():
+        return "a closed position has no times, or ends before it begins"
+    return one
 
 
 def _figures(
     row: dict[str, Any],
     some: dict[str, np.ndarray],
+    one: Closed | None,
     span: Span,
     capital: float | None,
     notes: list[tuple[str, str]],
-) -> tuple[Closed | None, dict[str, Any]]:
-    """Return the closed positions of a backtest, None where they are not all there, and its figures."""
+) -> dict[str, Any]:
+    """Return the figures of a backtest: of its closed positions, else what the server's sums tell."""
     done, balance = some["closed"], capital or row["starting_balance"]
-    known = {name: some[name][done] for name in ("entry_ts_ms", "exit_ts_ms", "realized_profit", "fees")}
-    one = Closed(known["entry_ts_ms"], known["exit_ts_ms"], known["realized_profit"], known["fees"])
-    whole = bool(row["has_runtime"]) and one.profit.size == (row["reported_positions"] or one.profit.size)
-    whole = whole and not (np.isnan(one.profit).any() or np.isnan(one.fees).any() or (one.exit <= 0).any())
-    whole = whole and bool((one.entry > 0).all() and (one.exit >= one.entry).all())
-    if whole:
-        found: dict[str, Any] = dict(figures(one, span, balance))
+    found = _reported(row, balance) if one is None else dict(figures(one, span, balance))
+    if one is not None:
         _compare(row, found, notes)
-    else:
-        found = _reported(row, balance)
-        if row["has_runtime"]:
-            said = f"{one.profit.size} of {row['reported_positions']} closed positions are there, or some have no times"
-            notes.append((row["backtest_id"], f"{said}; what rests on them is missing"))
     margin, change, usdt = row["reported_margin"], row["buy_hold_pct"], row["currency"] == "USDT"
     made, back = found["realized_profit"], found["return_on_balance_pct"]
-    return one if whole else None, found | {
+    return found | {
         "start_time_ms": span.start,
         "end_time_ms": span.end,
         "days": span.days,
-        "complete": whole,
+        "complete": one is not None,
         "orders": row["reported_orders"],
         "positions": done.size if row["has_runtime"] else None,
         "open_positions": int((~done).sum()) if row["has_runtime"] else None,

@@ -24,6 +24,7 @@ from .analysis import MICRO, Analysis
 from .metrics import Closed
 from .replay import Replayed
 
+DOUBTFUL = 0.05  # of the fills of a backtest may be other than simply possible
 HELD = 0.99  # of all positions are over within what resamples allow for; one left open for months decides nothing
 
 
@@ -176,14 +177,18 @@ def quality_of(found: Analysis, best: int, sums: Ints, replayed: Replayed | None
 
 def _judged(evidence: Evidence, asked: Guards, replayed: bool) -> Verdict:
     """Return the verdict, its last check in the words of a lab: fills can be trusted only where they were replayed."""
-    verdict = verdict_on(evidence, asked, a_day)
-    data = verdict.checks[-1]
-    lowest = min(lane.mean_bps for lane in evidence.quality.lanes)
-    status: Status = "PASS" if replayed and data.status == "PASS" and lowest > 0 else "WARN"
-    if data.status == "FAIL":
-        status = "FAIL"
-    said = data.found if replayed else ("fills not held against candles (give --candles)", *data.found[1:])
-    checks = (*verdict.checks[:-1], Check("data", said, status))
+    verdict, data = verdict_on(evidence, asked, a_day), evidence.quality
+    said = [f"in candles [{a_day(data.worst_bps)}, {a_day(data.best_bps)}]"]
+    if not replayed:
+        said = ["fills not held against candles (give --candles)"]
+    if data.ambiguous_rate:
+        said.append(f"{data.ambiguous_rate:.1%} of its fills in doubt")
+    if data.excluded:
+        said.append(f"{data.excluded} open at the end: {a_day(data.excluded_lost_bps)} if lost")
+    lowest = min(data.excluded_lost_bps, *(lane.mean_bps for lane in data.lanes))
+    sound = replayed and lowest > 0 and data.ambiguous_rate <= DOUBTFUL
+    status: Status = "FAIL" if data.worst_bps <= 0 else "PASS" if sound else "WARN"
+    checks = (*verdict.checks[:-1], Check("data", tuple(said), status))
     if verdict.word == REFUTED:
         return Verdict(REFUTED, checks)
     return Verdict(NOT_PROVEN if any(each.status == "FAIL" for each in checks) else PROVEN, checks)
@@ -198,12 +203,8 @@ def _closed(found: Analysis, best: int) -> Closed:
 def _markets(found: Analysis, best: int) -> np.ndarray:
     """Return the market of each closed position of a backtest, in their order."""
     rows = found.rows(best)
-    kept = [
-        name or ""
-        for name, done in zip(rows["market_tag"].to_pylist(), rows["closed"].to_pylist(), strict=True)
-        if done
-    ]
-    return np.array(kept, dtype=object)
+    names = rows["market_tag"].filter(rows["closed"]).to_pylist()
+    return np.array([name or "" for name in names], object)
 
 
 def _mean(sums: Ints | Sequence[int]) -> float:

@@ -214,8 +214,8 @@ def _at_level(bars: Candles, level: float, buys: bool) -> tuple[float, int]:
 def _replayed(found: Analysis, orders: _Orders, held: _Held) -> Replayed:
     """Return the tables and the sums of each backtest."""
     rows, outside = found.tables.positions, _outside(orders.price, held)
-    taken = found.tables.orders.select(["backtest_id", "position", "number", "side", "filled_ts_ms", "executed_price"])
-    fills = {name: taken[name].take(orders.row) for name in taken.schema.names} | {
+    kept = found.tables.orders.select(["backtest_id", "position", "number", "side", "filled_ts_ms", "executed_price"])
+    fills = {name: kept[name].take(orders.row) for name in kept.schema.names} | {
         "candle_low": held.low,
         "candle_high": held.high,
         "outside_bps": outside,

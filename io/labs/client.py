@@ -21,7 +21,7 @@ from ..errors import AccessError, BusyError, DataError, HighwaterError, LimitErr
 from ..sources.tries import LONGEST, TRIES, Refused, seconds
 from .access import Access
 from .pace import Pace
-from .wire import Answer, Item, answer_of, items_of
+from .wire import Answer, Item, answer_of, items_of, text_of
 
 RATE, TIMEOUT = 5.0, 90.0  # questions a second; seconds of patience: a chart was measured to take sixty
 MOST_BYTES = 256 << 20
@@ -88,12 +88,12 @@ class Client:
             raise DataError(f"{self.access.server} sent no list of labs")
         return found
 
-    def lab(self, lab: str) -> dict[str, Any]:
+    def lab(self, lab: str) -> Item:
         """Return a lab's record with its configuration, settings and parameters."""
-        found = self.ask("Labs", "GET_LAB_DETAILS", labid=lab).data
-        if not isinstance(found, dict):
+        found = self.ask("Labs", "GET_LAB_DETAILS", labid=lab)
+        if not isinstance(found.data, dict):
             raise DataError(f"{self.access.server} sent no details of lab {lab}")
-        return found
+        return Item(found.data, text_of(found.body).encode())
 
     def pages(self, lab: str, length: int, count: int | None = None) -> Iterator[Page]:
         """Yield the pages of a lab's backtests, each entry once, to the last page.
@@ -269,9 +269,8 @@ def is_finished(item: Mapping[str, Any], running: bool) -> bool:
 
 def _page_of(answer: Answer, server: str, lab: str) -> tuple[list[Item], str | None]:
     """Return the entries of a page and its cursor, None at the end of the list."""
-    keys = ("Data", "I") if isinstance(answer.data, dict) and b'"Success"' in answer.body else ("I",)
     try:
-        items = items_of(answer.body, *keys)
+        items = items_of(text_of(answer.body).encode(), "I")
         if not all(isinstance(each.value, dict) and each.value.get("BID") for each in items):
             raise ValueError("an entry without BID")
     except (ValueError, IndexError) as error:

@@ -59,6 +59,16 @@ class Cutoff:
         """The cutoff, ms UTC."""
         return round(_moment(self.cutoff_date).timestamp() * 1000)
 
+    @property
+    def asked(self) -> bool:
+        """Whether it came from a server."""
+        return self.discovery_metadata.get("discovery_method") == METHOD
+
+    @property
+    def settled(self) -> bool:
+        """Whether the server had synchronised the market by then."""
+        return self.discovery_metadata.get("status") == SYNCHRONISED
+
 
 @dataclass(frozen=True)
 class Cutoffs:

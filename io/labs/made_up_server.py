@@ -32,6 +32,7 @@ class MadeUp:
     ``refused`` (success is false), ``expired``, and of result pages ``duplicate`` (with an entry of the page before)
     and ``loop`` (its cursor leads back); None is no fault. ``done``: by lab how many backtests are done, all where it
     says nothing; ``step`` more each time its details are asked for. ``session_calls``: a session ends after as many.
+    ``synchronised``: the status of histories.
     """
 
     labs: list[MadeUpLab] = field(default_factory=lambda: [MadeUpLab()])
@@ -47,6 +48,7 @@ class MadeUp:
     delay_s: float = 0.0
     slow_s: float = 1.0
     now: int = made_up.START + 60 * DAY
+    synchronised: int = 3
     markets: dict[str, tuple[int, int]] = field(default_factory=lambda: {made_up.MARKET: (made_up.START - 90 * DAY, 9)})
     at: str = ""
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -255,7 +257,8 @@ _CHANNELS: dict[tuple[str, str], Callable[[dict[str, str], MadeUp, Fault], Any]]
     ("Labs", "GET_BACKTEST_CHART"): partial(_detail, _lab_chart),
     ("Labs", "GET_BACKTEST_LOG"): partial(_detail, lambda lab, i: [f"[0] {lab.name} {i}: started"]),
     ("Setup", "GET_HISTORY_STATUS"): lambda _, state, __: {
-        name: {"Market": name, "MaxMonths": months, "Status": 3} for name, (first, months) in state.markets.items()
+        name: {"Market": name, "MaxMonths": months, "Status": state.synchronised}
+        for name, (first, months) in state.markets.items()
     },
     ("Setup", "SET_HISTORY_DEPTH"): _depth,
     ("Price", "GET_CHART"): _candles,

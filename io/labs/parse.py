@@ -19,6 +19,7 @@ from ..errors import DataError
 from .wire import unwrapped
 
 BLOCK = 1000  # backtests whose rows are Python values at once
+UNFINISHED = (0, 1, 2)  # status: queued, executing, cancelled
 LONG = 2  # the direction of an order that opens a long
 _MS = 100_000_000_000  # a time from here on is in milliseconds already
 _MOST = 1e15
@@ -94,9 +95,9 @@ def _rows(lab: Lab, backtest: str, parts: Mapping[str, bytes], notes: list[tuple
             read[part] = {}
             notes.append((backtest, f"its {part} cannot be read: {error}"))
     runtime, positions, orders = read["runtime"], [], []
-    if not runtime and "runtime" not in parts:
+    if not runtime and "runtime" not in parts and _integer(read["summary"].get("ST")) not in UNFINISHED:
         notes.append((backtest, "its runtime was not fetched, so what rests on positions is missing"))
-    elif not runtime and (not notes or notes[-1][0] != backtest):
+    elif not runtime and "runtime" in parts and (not notes or notes[-1][0] != backtest):
         notes.append((backtest, "its runtime is empty, so what rests on positions is missing"))
     for number, (position, closed) in enumerate(_positions(runtime)):
         sides = _orders(backtest, number, position)

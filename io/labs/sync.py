@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..digest import canonical_json
 from ..errors import DataError, HighwaterError, MissingError
 from .client import RUNNING, Client, Page, is_finished
 from .store import LabRecords, Writer, lab_records, writing
@@ -67,10 +66,11 @@ def sync(
 
     ``most``: list no more than so many backtests; such a list is not complete. A part that the server does not have is
     noted in ``failed``, and others are fetched all the same; where five in a row do not come, the error is raised.
-    What is stored by then stays.
+    What is stored by then stays; the client is of no use then.
     """
     server = client.access.server
-    details = client.lab(lab)
+    found = client.lab(lab)
+    details: dict[str, Any] = found.value
     running, count = details.get("S") in RUNNING, details.get("CB")
     count = count if isinstance(count, int) else None
     before = _before(store, server, lab)
@@ -79,7 +79,7 @@ def sync(
         pages: Iterator[Page] | None = None
         if before is None or not before.listed or running or _changed(before.details, details):
             pages = client.pages(lab, page, count)
-            job.listing = out.begin_listing(canonical_json(details).decode())
+            job.listing = out.begin_listing(found.body.decode())
         else:
             names = [each.key.backtest for each in before.backtests if each.finished][:most]
             job.names = [each.key.backtest for each in before.backtests][:most]

@@ -55,7 +55,7 @@ def test_report_shows_the_newest_run_of_a_lab_as_it_was_shown(here, capsys):
 def test_one_json_document_of_both(here, capsys):
     assert not analyze("--json", "--top", "2")
     first = json.loads(capsys.readouterr().out)
-    assert not main(["labs", "report", first["run_id"][-6:], "--format", "json", "--top", "2"])
+    assert not main(["labs", "report", first["run_id"][-6:], "--json", "--top", "2"])
     second = json.loads(capsys.readouterr().out)
 
     assert first == second | {"path": first["path"]}

@@ -59,3 +59,16 @@ def test_what_was_found_stays_where_the_server_goes_away(server, capsys, monkeyp
     assert 0 == labs("cutoffs", "--json")
 
     assert [market] == list(json.loads(capsys.readouterr().out))
+
+
+def test_what_may_yet_change_and_what_no_server_said_is_noted(server, capsys, tmp_path):
+    (market,) = server.markets
+    server.synchronised = 2
+    assert 0 == fast("cutoffs", market)
+    assert f"{market}: not synchronised yet, so ask again later\n" == capsys.readouterr().err
+    (tmp_path / "old.csv").write_text(
+        "market_tag,cutoff_date,discovery_date,precision_hours\nBINANCE_BTC_USDT_,2022-11-13T21:58:10,2025-08-08,23\n"
+    )
+    assert 0 == labs("cutoffs", "--import", "old.csv")
+
+    assert "BINANCE_BTC_USDT_: old.csv does not say that a server was asked\n" == capsys.readouterr().err

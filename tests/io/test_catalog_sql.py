@@ -93,6 +93,8 @@ def test_the_views_that_every_store_has_may_be_empty_and_others_are_missing(tmp_
 def test_every_table_of_a_run_has_a_view():
     tables = "alerts callers equity errors factors features fills frontier governance paths perturbation sessions"
     tables += " session_fills session_trades session_trials strategies summary surface surface_by symbols traces"
+    tables += " attribution lab_analytics lab_backtests lab_custom lab_days lab_equity lab_fills lab_orders"
+    tables += " lab_positions lab_replay"
 
     assert {*tables.split(), "trades", "trials"} == {*VIEWS, *TABLES} - {"runs", "artifacts", "trials_ledger"}
 

@@ -214,7 +214,7 @@ def test_unfinished_searches_are_listed_newest_first_with_who_is_at_work(tmp_pat
     assert [] == unfinished(tmp_path / "none")
 
 
-@pytest.mark.parametrize("name", [RUN, RUN.upper(), RUN[:14], RUN[-5:]])
+@pytest.mark.parametrize("name", [RUN, RUN.upper(), RUN[:14], RUN[-5:]], ids=["whole", "capitals", "start", "end"])
 def test_a_search_is_named_by_its_id_or_a_part_of_it(tmp_path, name):
     search(tmp_path, (0, 4))
 

@@ -41,6 +41,7 @@ def test_rsi_by_hand():
 def test_rsi_without_losses_is_100_and_without_gains_0():
     assert {100.0} == set(rsi(np.arange(1.0, 30.0), 14)[14:].tolist())
     assert {0.0} == set(rsi(np.arange(30.0, 1.0, -1), 14)[14:].tolist())
+    assert {100.0} == set(rsi(np.cumsum(np.random.default_rng(1).random(99)), 9)[9:].tolist())
 
 
 def test_rsi_of_a_market_that_never_moved_is_50():

@@ -9,6 +9,7 @@ from browser import chromium
 from highwater.engine.report.page import page
 from highwater.io.runs import find_run
 from PIL import Image
+from test_dashboard import choose, go, serving, settled
 
 ROOT = Path(__file__).parents[2]
 MOST = 150_000  # bytes of a picture
@@ -32,6 +33,26 @@ def main():
             path = folder / f"{kind}.html"
             path.write_text(page(find_run(folder / "runs", "latest").path, folder / "runs/.slices"))
             photograph(browser, path, ROOT / f"engine/report/{kind}.webp", first, last)
+        with serving(folder / "runs") as address:
+            of_the_dashboard(browser, address)
+
+
+def of_the_dashboard(browser, address):
+    """Photograph the overview of the newest run, of sessions, and the candles of one of its trades."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
+    tab.goto(address)
+    settled(tab)
+    for title, height in (("Overview", 860), ("Trades", 1420)):
+        go(tab, title)
+        tab.set_viewport_size({"width": 1280, "height": height})
+        if title == "Trades":
+            tab.wait_for_timeout(2000)
+            choose(tab, 2)
+            tab.locator("h3", has_text="after").wait_for()
+        tab.wait_for_timeout(3000)
+        taken = Image.open(BytesIO(tab.screenshot()))
+        save(taken, ROOT / f"engine/dashboard/{title.lower()}.webp")
+    tab.close()
 
 
 def photograph(browser, path, target, first, last):
@@ -42,7 +63,11 @@ def photograph(browser, path, target, first, last):
     clip = {"x": 0, "y": top["y"] - 12, "width": 1280, "height": bottom["y"] + bottom["height"] - top["y"] + 24}
     taken = Image.open(BytesIO(tab.screenshot(full_page=True, clip=clip)))
     tab.close()
-    taken = taken.crop((0, 0, taken.width, min(taken.height, 1440)))
+    save(taken.crop((0, 0, taken.width, min(taken.height, 1440))), target)
+
+
+def save(taken, target):
+    """Write a picture as small as it has to be."""
     for quality in (80, 65, 50, 35):
         taken.save(target, "WEBP", quality=quality, method=6)
         if target.stat().st_size <= MOST:

@@ -92,7 +92,7 @@ def test_a_backtest_whose_positions_are_not_all_there_is_not_judged():
     ((name, said),) = found.notes
 
     assert [1] == found.judged.tolist()
-    assert ("b0", "1 of 2 closed positions are there, or some have no times; what rests on them is missing") == (
+    assert ("b0", "1 of 2 closed positions are there; what rests on them is missing") == (
         name,
         said,
     )
@@ -100,13 +100,29 @@ def test_a_backtest_whose_positions_are_not_all_there_is_not_judged():
     assert whole["Reports"][f"account_{small_lab.MARKET}"]["PR"]["RP"] == row["realized_profit"]
 
 
-@pytest.mark.parametrize("broken", [{"ct": 0}, {"rp": None}, {"fe": None}, {"ot": at(5), "ct": at(4)}])
-def test_a_position_without_its_numbers_makes_a_backtest_incomplete(broken):
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"ct": 0}, "a closed position has no times, or ends before it begins"),
+        ({"ot": at(5), "ct": at(4)}, "a closed position has no times, or ends before it begins"),
+        ({"rp": None}, "a closed position has no profit or no fees"),
+        ({"fe": None}, "a closed position has no profit or no fees"),
+        ({"pl": "BTC"}, "closed positions are in BTC too, and its report is in USDT"),
+    ],
+)
+def test_a_position_without_its_numbers_makes_a_backtest_incomplete(broken, why):
     whole = runtime(GOOD)
+    found = analyse(tables([whole | {"FinishedPositions": [GOOD[0], GOOD[1] | broken]}, BAD]))
 
-    assert not analyse(tables([whole | {"FinishedPositions": [GOOD[0], GOOD[1] | broken]}, GOOD])).figures[0][
-        "complete"
-    ]
+    assert [False, True] == [each["complete"] for each in found.figures]
+    assert (("b0", f"{why}; what rests on them is missing"),) == found.notes
+    assert (at(0) * 1000, at(2, 60) * 1000 + 1) == (found.span.start, found.span.end)
+
+
+def test_positions_where_the_report_has_none_are_amiss():
+    found = analyse(tables([runtime([]) | {"FinishedPositions": GOOD}, GOOD]))
+
+    assert "2 of 0 closed positions are there" in found.notes[0][1]
 
 
 def test_reports_that_are_not_the_sum_of_their_positions_are_noted():

@@ -9,7 +9,7 @@ from highwater.engine.labs.proof import held, luck_of_days, proof
 from highwater.engine.labs.replay import Replayed, Sums
 from highwater.engine.settings import Guards
 from highwater.kernels.bootstrap import deviations_of
-from small_lab import position, runtime, tables
+from small_lab import MARKET, position, runtime, tables
 
 DAY, DAYS = 86_400, 90
 START = 20_000 * DAY
@@ -80,10 +80,24 @@ def test_fills_that_cannot_have_been_refute_the_verdict():
     assert "NOT PROVEN" == proved.verdict.word
 
 
-def test_a_worse_lane_warns():
+@pytest.mark.parametrize("less", [{"fs1": -1.0}, {"doubtful": 0.06}])
+def test_a_worse_lane_or_doubtful_fills_warn(less):
     found = noise(0.4)
+    proved = judged(found, all_replayed(found, **less))
 
-    assert "WARN" == statuses(judged(found, all_replayed(found, fs1=-1.0)))["data"]
+    assert ("WARN", "PROVEN") == (statuses(proved)["data"], proved.verdict.word)
+    assert ("6.0% of its fills in doubt" in proved.verdict.checks[-1].found) == ("doubtful" in less)
+
+
+def test_what_is_open_at_the_end_counts_as_lost():
+    still = position(START, 0, 10.0, 10.0) | {"ic": False, "exo": [], "up": -1e6}
+    whole = runtime(backtest(7, 0.4), UnmanagedPositions=[still])
+    whole["Reports"][f"account_{MARKET}"]["PR"]["UP"] = -90_000.0
+    proved = judged(analyse(tables([whole, *(backtest(i) for i in range(5))], START, START + DAYS * DAY)))
+    said = proved.verdict.checks[-1].found[-1]
+
+    assert "1 open at the end: -" in said and said.endswith(" if lost")
+    assert -1000 == pytest.approx(proved.evidence.quality.excluded_lost_bps - proved.evidence.mean_bps, abs=0.01)
 
 
 def test_a_lab_that_loses_is_refuted():

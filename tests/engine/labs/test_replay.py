@@ -1,12 +1,13 @@
+from types import SimpleNamespace
+
+import naive
 import numpy as np
 import plain_labs
 import pytest
 from highwater.engine.labs.analysis import analyse
 from highwater.engine.labs.replay import replay
-from highwater.io.candles import CandleSet
-from highwater.io.slices import Spans, build
-from highwater.kernels.arrays import candles, column
-from hypothesis import HealthCheck, given, settings
+from highwater.kernels.arrays import candles
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from small_lab import MARKET, position, tables
 
@@ -19,20 +20,19 @@ def bars_of(prices):
     return [(START + STEP * i, *each) for i, each in enumerate(prices) if each is not None]
 
 
-def slice_of(folder, prices):
+def slice_of(prices):
+    """Return what a replay reads of a slice, of minutes of one market."""
     ts, *columns = zip(*bars_of(prices), strict=True)
-    some = candles(np.array(ts) * 1000, *columns)
-    whole = CandleSet((MARKET,), column([0, len(ts)], np.int64), some, 60_000, column([0], np.int64), (), ())
-    ends = [np.array([end], np.int64) for end in (0, 1, 2**62)]
-    return build(folder, whole, Spans((MARKET,), np.zeros(1, np.int64), *ends), "ab" * 32)
+    facts = SimpleNamespace(tokens=(MARKET,), offsets=(0, len(ts)), interval_ms=1000 * STEP)
+    return SimpleNamespace(facts=facts, candles=candles(np.array(ts) * 1000, *columns))
 
 
 @pytest.fixture
-def on(tmp_path):
+def on():
     """Return a function that replays backtests on minutes of one market."""
 
     def replayed(backtests, prices=BARS):
-        return replay(analyse(tables(backtests)), slice_of(tmp_path, prices), {MARKET: MARKET})
+        return replay(analyse(tables(backtests)), slice_of(prices), {MARKET: MARKET})
 
     return replayed
 
@@ -195,14 +195,14 @@ bars = st.builds(lambda a, b, c, d: (a, max(a, b, c, d), min(a, b, c, d), b), pr
 moments = st.integers(0, 7 * STEP)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.none() | bars, min_size=6, max_size=6).filter(any),
     st.lists(st.tuples(moments, moments, prices, prices), min_size=1, max_size=6),
 )
-def test_every_verdict_is_that_of_the_oracle(tmp_path_factory, some, drawn):
+def test_every_verdict_is_that_of_the_oracle(some, drawn):
     rows = [position(START + min(a, b), START + max(a, b), p, q) for a, b, p, q in drawn]
-    found = replay(analyse(tables([rows])), slice_of(tmp_path_factory.mktemp("s"), some), {MARKET: MARKET})
+    found = replay(analyse(tables([rows])), slice_of(some), {MARKET: MARKET})
     bars = bars_of(some)
     expected = [
         plain_labs.verdict(each[mine][0], each[other], bars, STEP)
@@ -217,3 +217,53 @@ def test_every_verdict_is_that_of_the_oracle(tmp_path_factory, some, drawn):
             assert low <= high + 1e-9
             if row["fills"] != "impossible":
                 assert low - 1e-9 <= row["realized_profit"] <= high + 1e-9
+
+
+def by_fs1(some, held, exits):
+    """Return (entry, trade) of a long as the oracle of FS-1 has it; None where it is not entered."""
+    ms_bars = [(1000 * ts, *prices, 0.0) for ts, *prices in bars_of(some)]
+    entry = naive.enter(ms_bars, 1000 * held["ot"], horizon_ms=10**9, interval_ms=1000 * STEP)
+    if entry["status"] != "OK":
+        return None
+    return entry, naive.simulate(ms_bars, entry, exits(entry), fee_bps=5)
+
+
+def check(row, held, expected, reasons):
+    """Hold a replayed position against the oracle; other examples than those that leave by ``reasons`` tell nothing."""
+    assume(expected is not None and row["status"] == "OK" and expected[1]["reason"] in reasons)
+    entry, done = expected
+    paid = entry["price"] * held["eno"][0]["af"]
+
+    assert (entry["price"], entry["entry_ts"]) == (row["fs1_entry_price"], row["fs1_entry_ts_ms"])
+    assert done["price"] == pytest.approx(row["fs1_exit_price"])
+    assert done["ret"] * 1.0005 * paid == pytest.approx(row["fs1_profit"], abs=1e-9)
+
+
+mostly = st.lists(st.one_of(bars, bars, bars, st.none()), min_size=6, max_size=6)
+early = st.integers(0, 2 * STEP)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@given(mostly, early, st.integers(STEP, 5 * STEP), prices)
+def test_market_orders_are_filled_as_fs1_fills_a_time_stop(some, a, b, price):
+    assume(any(some))
+    held = position(START + a, START + b, 10.0, price)
+    found = replay(analyse(tables([[held]])), slice_of(some), {MARKET: MARKET})
+    expected = by_fs1(some, held, lambda at: {"time_ms": max(1, 1000 * held["ct"] - at["entry_ts"])})
+    assume(expected is not None and 1000 * held["ct"] > expected[0]["entry_ts"])
+    check(trade(found), held, expected, ("TIME",))
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
+@given(mostly, early, prices)
+def test_orders_that_waited_are_filled_as_fs1_fills_targets_and_stops(some, a, level):
+    assume(any(some))
+    held = position(START + a, START + 6 * STEP, 10.0, level)
+    held["exo"][0] |= {"ot": held["ot"], "p": level}
+    found = replay(analyse(tables([[held]])), slice_of(some), {MARKET: MARKET})
+
+    def exits(at):
+        multiple = level / at["price"]
+        return {"tp": [{"mult": multiple}]} if multiple >= 1 else {"sl": multiple}
+
+    check(trade(found), held, by_fs1(some, held, exits), ("TP", "SL"))

@@ -1,3 +1,4 @@
+import json
 import logging
 import ssl
 import threading
@@ -11,7 +12,7 @@ from highwater.io.labs import made_up
 from highwater.io.labs.access import read_access
 from highwater.io.labs.client import Client
 from highwater.io.labs.made_up_server import EMAIL, PASSWORD
-from highwater.io.labs.wire import unwrapped
+from highwater.io.labs.wire import answer_of, unwrapped
 
 RUNTIME = "GET_BACKTEST_RUNTIME"
 
@@ -38,7 +39,7 @@ def test_a_session_begins_with_both_steps_of_the_login(server, client):
 def test_details_runtime_chart_and_log_come(server, client):
     name = ids(server)[3]
 
-    assert made_up.details(server.labs[0]) == client.lab(LAB)
+    assert made_up.details(server.labs[0]) == client.lab(LAB).value
     assert made_up.runtime(server.labs[0], 3) == unwrapped(client.detail("runtime", LAB, name))
     assert 150 == len(unwrapped(client.detail("chart", LAB, name))["Charts"]["0"]["PricePlot"]["Candles"])
     assert ["[0] Made-up lab 3: started"] == unwrapped(client.detail("log", LAB, name))
@@ -78,7 +79,7 @@ def test_fields_that_are_new_do_no_harm(server, client):
 
     assert ids(server) == listed(client)
     assert "NewField" in unwrapped(client.detail("runtime", LAB, ids(server)[0]))
-    assert 25 == client.lab(LAB)["CB"]
+    assert 25 == client.lab(LAB).value["CB"]
 
 
 def test_the_entry_of_a_page_is_kept_as_it_is_written(server, client):
@@ -262,3 +263,14 @@ def test_the_first_candle_and_the_depth_of_history_come(server, client):
     assert {"MaxMonths": months, "Status": 3, "Market": market} == client.history()[market]
     client.set_depth(market, 36)
     assert 36 == client.history()[market]["MaxMonths"]
+
+
+def test_a_page_is_read_with_and_without_envelope():
+    page = {"I": [{"BID": "a", "text": 'an "Success" in it'}], "NP": 7}
+    for body in (page, {"Success": True, "Error": "", "Data": page}):
+        items, following = clients._page_of(answer_of(json.dumps(body).encode()), "h:1", LAB)
+
+        assert ([page["I"][0]], "7") == ([each.value for each in items], following)
+    for body in ({"I": [{}]}, {"I": [3]}, {"I": None}, [], {"Success": True, "Data": None}):
+        with pytest.raises(DataError, match=r"a page of lab .* that is none"):
+            clients._page_of(answer_of(json.dumps(body).encode()), "h:1", LAB)

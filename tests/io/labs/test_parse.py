@@ -154,6 +154,11 @@ def test_a_runtime_that_cannot_be_read_is_noted(body, note):
     assert (False, 3, 2, 5) == (row["has_runtime"], row["status_code"], row["generation"], row["population"])
 
 
+@pytest.mark.parametrize(("status", "notes"), [(0, 0), (1, 0), (2, 0), (3, 1), (None, 1)])
+def test_what_is_not_finished_needs_no_runtime(status, notes):
+    assert notes == len(read({"summary": json.dumps({"ST": status}).encode()}).notes)
+
+
 @pytest.mark.parametrize(
     "told",
     [

@@ -1,0 +1,104 @@
+"""What a run is and what it came to; and its artifacts as they lie there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ...io.manifest import COMPLETED
+from .. import plots
+from ..service import results
+from ..service.runs import Run, verify_run
+from ..service.tables import page
+from ..show import size
+from .parts import cards, chart, facts, figure_text, paged, words
+
+_FIRST = {
+    "summary": ("avg_return_bps", "median_return_bps", "win_rate", "profit_factor", "trades_count", "stop_out_rate"),
+    "symbols": ("total_r", "win_rate", "total_trades", "sharpe_ratio", "profit_factor", "max_drawdown_r"),
+}
+_BOUNDS = {"summary": ("mean_worst_bps", "mean_best_bps"), "symbols": ("worst_r", "best_r")}
+
+
+def show(folder: Path, run: Run) -> None:
+    """Show the numbers that matter, the equity, and what the run was made of."""
+    told = run.manifest
+    st.title(f"{told.run_type.capitalize()} run")
+    st.caption(words(f"{run.run_id} · {told.created_at[:19].replace('T', ' ')} UTC · {told.status}"))
+    if told.status != COMPLETED:
+        st.error(words(f"This run failed: {told.error}"))
+    else:
+        _numbers(run)
+    st.subheader("What it was made of")
+    left, right = st.columns(2)
+    with left:
+        facts([*_inputs(run), ("code", f"{told.code.version} {(told.code.git_commit or '')[:12]}")], "inputs")
+        facts([(name, f"{n:,}") for name, n in told.counts.items() if n], "counts")
+    with right:
+        settings = [(name, json.dumps(value)) for name, value in told.config.items() if value is not None]
+        facts(settings, "config")
+    st.code(f"highwater {' '.join(told.command)}", language=None, wrap_lines=True)
+    if st.button("Verify every file of this run"):
+        found = verify_run(folder, run.run_id)
+        bad = [each for each in found if each.level == "error"]
+        if bad:
+            st.error(words(f"Not as published: {bad[0].path}: {bad[0].problem}"))
+        else:
+            st.success(f"{len(told.artifacts)} files are as published, byte for byte.")
+
+
+def _numbers(run: Run) -> None:
+    """Show the key figures of a run that traded, its verdict, and its equity in small."""
+    kind = next((each for each in _FIRST if run.manifest.artifact(each)), None)
+    if kind is not None:
+        values = results.metrics(run).values
+        named = [(name, values.get(name)) for name in (*_FIRST[kind], *_BOUNDS[kind])]
+        cards([(_title(name), figure_text(name, value)) for name, value in named])
+    judged = results.guards(run)
+    if judged and judged.get("verdict"):
+        failing = judged.get("failing") or []
+        why = f": {', '.join(failing)}" if failing else ""
+        tone = st.success if judged["verdict"] == "PROVEN" else st.warning
+        tone(words(f"{judged['verdict']}{why}"))
+    if run.manifest.artifact("trades") or run.manifest.artifact("equity"):
+        drawn = results.equity(run)
+        if drawn.table.num_rows:
+            chart(equity_figure(drawn), "equity")
+        else:
+            st.info("No trades.")
+
+
+def _title(name: str) -> str:
+    named = {"avg_return_bps": "Mean return", "median_return_bps": "Median return", "trades_count": "Trades"}
+    words_ = name.removesuffix("_bps").replace("_", " ").capitalize()
+    return named.get(name, f"{words_[:-2]} R" if words_.endswith(" r") else words_)
+
+
+def equity_figure(found: results.Equity) -> Any:
+    """Return the equity of a run by the time of its exits, drawdown below."""
+    bps = found.unit == "bps"
+    ts = found.table["exit_ts_ms" if bps else "exit_timestamp"].to_numpy()
+    sums = found.table["cumulative_return_bps" if bps else "cumulative_r"].to_numpy() / (100 if bps else 1)
+    return plots.equity(ts, sums, "%" if bps else "R")
+
+
+def _inputs(run: Run) -> list[tuple[str, str]]:
+    return [
+        (one.kind, f"{one.source}{'' if one.rows is None else f', {one.rows:,} rows'}, digest {one.digest[:12]}")
+        for one in run.manifest.inputs
+    ]
+
+
+def artifacts(_: Path, run: Run) -> None:
+    """Show any table of the run, a page at a time."""
+    st.title("Artifacts")
+    tables = [each for each in run.manifest.artifacts if each.rows is not None]
+    kinds = list(dict.fromkeys(each.type for each in tables))
+    kind = st.selectbox("Artifact", kinds)
+    if kind is None:
+        st.info("This run has no tables.")
+        return
+    one = next(each for each in tables if each.type == kind)
+    st.caption(words(f"{one.path} · {one.rows:,} rows · {size(one.bytes)} · sha256 {one.sha256[:12]}"))
+    paged(lambda limit, offset: page(run, kind, limit=limit, offset=offset), None, f"artifact-{kind}", "rows")
