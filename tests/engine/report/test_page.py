@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import old_workspace
 import pytest
 import small_market
 from highwater.engine import reopen, rerun
@@ -322,3 +323,13 @@ def test_a_command_that_makes_a_run_writes_its_page(tmp_path):
 
 def _ids(runs):
     return sorted(path.name.removeprefix("run_id=") for path in runs.glob("????-??/run_id=*"))
+
+
+def test_a_workspace_brought_over_has_a_page_too(tmp_path):
+    old = old_workspace.write(tmp_path / "old")
+    done = small_market.run("traces", "migrate", old, "--apply", "--runs", tmp_path / "runs", "--report")
+    taken = Taken((find_run(tmp_path / "runs", "latest").path / "report.html").read_text())
+
+    assert (0, "report  file:///") == (done.code, done.out.splitlines()[-1][:16])
+    assert [] == taken.open
+    assert "Strategies" in taken.text
