@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from ..io.errors import UsageError
+from .places import Files, Runs
 from .report_command import Page
 from .settings import Guards, Store, takes
 
@@ -17,7 +18,7 @@ def analyze(
     by: str = "return_on_balance_pct",
     ascending: bool = False,
     capital: float | None = None,
-    candles: Path | None = None,
+    candles: Files | None = None,
     custom: list[str] | None = None,
     tried: int | None = None,
     csv: Path | None = None,
@@ -81,7 +82,7 @@ def check(guards: Guards, capital: float | None, tried: int | None) -> None:
 def report(
     run: str = "latest",
     *,
-    runs: Path = Path("runs"),
+    runs: Runs = Path("runs"),
     top: int = 10,
     json: bool = False,
 ) -> int | None:

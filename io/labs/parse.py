@@ -93,7 +93,7 @@ def _rows(lab: Lab, backtest: str, parts: Mapping[str, bytes], notes: list[tuple
             read[part] = _record(unwrapped(parts[part])) if part in parts else {}
         except (DataError, ValueError) as error:
             read[part] = {}
-            notes.append((backtest, f"its {part} cannot be read: {error}"))
+            notes.append((backtest, f"its {part} cannot be read: {_text(str(error))}"))
     runtime, positions, orders = read["runtime"], [], []
     if not runtime and "runtime" not in parts and _integer(read["summary"].get("ST")) not in UNFINISHED:
         notes.append((backtest, "its runtime was not fetched, so what rests on positions is missing"))
@@ -240,7 +240,7 @@ def _parameters(item: Mapping[str, Any], runtime: Mapping[str, Any]) -> str | No
         for (key, each), name in zip(fields.items(), names, strict=True)
     }
     found = values or _record(item.get("P"))
-    return json.dumps(found, sort_keys=True, ensure_ascii=False) if found else None
+    return _text(json.dumps(found, sort_keys=True, ensure_ascii=False)) if found else None
 
 
 def _record(value: Any) -> dict[str, Any]:
@@ -281,4 +281,5 @@ def _ms(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """Return a text that is not empty; half a pair of surrogates, which JSON may hold, becomes a question mark."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and value else None

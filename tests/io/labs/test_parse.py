@@ -226,6 +226,16 @@ def test_what_is_no_time_is_null(at):
     assert None is one(runtime([position(60, 120, 5.0, 6.0) | {"ct": at}]))[1][0]["exit_ts_ms"]
 
 
+def test_half_a_surrogate_pair_is_no_crash():
+    held = position(60, 120, 5.0, 6.0, pl="\ud800", ma="\udc00x")
+    row, rows, _ = one(runtime([held], ScriptName="\ud83d", InputFields={"k": {"N": "\ud800", "V": "\udfff"}}))
+    failed = {"runtime": b'{"Success": false, "Error": "\\ud800", "Data": 1}'}
+
+    assert ("?", "?", "?x") == (row["script_name"], rows[0]["currency"], rows[0]["market_tag"])
+    assert '{"?": "?"}' == row["parameters"]
+    assert ("?", "failure: ?") == (lab_of("lab", {"N": "\ud800"}).name, read(failed).notes[0][1][-10:])
+
+
 def test_blocks_leave_no_trace(monkeypatch):
     _, whole = small_lab.made_up_tables(7)
     monkeypatch.setattr(parse, "BLOCK", 2)
