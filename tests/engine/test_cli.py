@@ -4,6 +4,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pytest
@@ -279,7 +280,7 @@ def test_the_demo_runs_from_data_to_a_verdict(tmp_path):
         "highwater runs show",
     ):
         assert text in done.out
-    address = done.out.splitlines()[-1].removeprefix("report  file://")
+    address = unquote(done.out.splitlines()[-1].removeprefix("report  file://"))
     assert address.startswith("/")
     assert "<h2>Verdict</h2>" in Path(address).read_text()
     assert {"completed"} == {entry.status for entry in list_runs(tmp_path / "runs")}
