@@ -1,17 +1,25 @@
-"""How fast is a pass of the session runner, all five factors and everything prepared anew, and a search of settings?
+"""How fast is a pass of the session runner, all five factors and everything prepared anew, a search, the command?
 
 A year of minutes, 98,280 in 252 sessions: those of SPY from ``shared/data`` beside the checkout one behind the other,
 else made up. One core.
 """
 
+import contextlib
+import io
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from highwater.bench.market import market
+from highwater.engine.cli import main
 from highwater.engine.session.calendar import Hours
-from highwater.engine.session.config import Config, parse
+from highwater.engine.session.calendar import hours as hours_by
+from highwater.engine.session.config import Config, Instrument, parse
 from highwater.engine.session.ground import ground_of
 from highwater.engine.session.prepare import Ready, prepare, ready_on
 from highwater.io.candles import read_candles
@@ -94,3 +102,25 @@ def test_many_settings(bench):
     trades = search()
     times = bench.compare({"1,000 settings": search}, 2)["1,000 settings"]
     bench.say("1,000 settings", times, f"{times.best:.1f} s, {trades:,} trades, {name}")
+
+
+def test_end_to_end(bench, tmp_path):
+    """The command on a file of the year, from its start to its end, and where the interpreter is warm already."""
+    every, _, name = year()
+    days = hours_by(Instrument(symbol="SPY"), date(2024, 1, 1), date(2025, 1, 1))
+    ts = np.concatenate([np.arange(*ends, STEP) for ends in zip(days.open, days.close, strict=True)])
+    prices = {part: np.resize(getattr(every, part), ts.size) for part in ("open", "high", "low", "close", "volume")}
+    pq.write_table(pa.table({"timestamp": ts, **prices}), tmp_path / "SPY.parquet")
+    words = ["backtest", "--symbols", "SPY", "--start", "2024-01-01", "--end", "2025-01-01", "--quiet"]
+    words += ["--data", str(tmp_path / "SPY.parquet"), "--output-dir", str(tmp_path / "runs")]
+
+    def within() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert not main(words)
+
+    def command() -> None:
+        subprocess.run([sys.executable, "-m", "highwater", *words], check=True, capture_output=True)
+
+    ways = {"highwater backtest": command, "the same within a process": within}
+    for way, spent in bench.compare(ways, 5, cores=None).items():
+        bench.say(way, spent, f"{ts.size:,} candles, from file to files, no report, {name}")

@@ -1,20 +1,24 @@
 """The verdict on a search as one screen of 80 columns."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from .guards import Evidence
-from .judgement import Judgement
-from .ledger import Ledger
-from .settings import Guards
+from .values import counted
 from .values import show_bps as percent
-from .verdict import Check, Verdict
+
+if TYPE_CHECKING:
+    from .guards import Evidence
+    from .judgement import Judgement
+    from .ledger import Ledger
+    from .settings import Guards
+    from .verdict import Check, Verdict
 
 WIDTH = 80
 _INDENT = 3
 _ROOM = WIDTH - 20  # for what a check found: beside its number and name, and its status
 
 
-def lines(judged: Judgement) -> list[str]:
+def lines(judged: "Judgement") -> list[str]:
     """Return the screen, a line each."""
     if judged.verdict is None or judged.evidence is None or judged.ledger is None:
         return []
@@ -28,7 +32,7 @@ def lines(judged: Judgement) -> list[str]:
     return screen(judged.verdict, winner, below)
 
 
-def screen(verdict: Verdict, winner: Iterable[str], below: Iterable[Iterable[str]]) -> list[str]:
+def screen(verdict: "Verdict", winner: Iterable[str], below: Iterable[Iterable[str]]) -> list[str]:
     """Return a verdict, the words on its winner, every check and what stands below them, a line each."""
     out = [headline(verdict), *indented(winner, 0)]
     for number, check in enumerate(verdict.checks, 1):
@@ -36,14 +40,14 @@ def screen(verdict: Verdict, winner: Iterable[str], below: Iterable[Iterable[str
     return out + [line for parts in below for line in indented(parts, _INDENT)]
 
 
-def beside(found: Evidence, shown: Callable[[float], str]) -> list[str]:
+def beside(found: "Evidence", shown: Callable[[float], str]) -> list[str]:
     """Return how rules beside the winner do, and the worst of its stress lanes."""
     lane = min(found.quality.lanes, key=lambda each: each.mean_bps)
     worst = f"worst lane {shown(lane.mean_bps)} ({lane.name})"
     return [worst] if found.neighbours is None else [f"neighbours {' … '.join(map(shown, found.neighbours))};", worst]
 
 
-def tried_so_far(asked: Guards, ledger: Ledger, what: str) -> Iterator[tuple[str, str]]:
+def tried_so_far(asked: "Guards", ledger: "Ledger", what: str) -> Iterator[tuple[str, str]]:
     """Yield what is sealed and how often it was looked at, and what was ever tried on these alerts or candles."""
     if asked.holdout:
         yield f"holdout sealed: the last {asked.holdout:.0%} of the days;", f"looked at {counted(ledger.peeks, 'time')}"
@@ -51,18 +55,13 @@ def tried_so_far(asked: Guards, ledger: Ledger, what: str) -> Iterator[tuple[str
     yield f"tried on these {what} so far:", tried
 
 
-def headline(verdict: Verdict) -> str:
+def headline(verdict: "Verdict") -> str:
     """Return the verdict in a line, with the checks that fail."""
     failing = verdict.failing
     why = f"{len(failing)} of {len(verdict.checks)} checks fail"
     if len(failing) < 4:
         why += f": {', '.join(failing)}"
     return f"VERDICT  {verdict.word} ({why})" if failing else f"VERDICT  {verdict.word}"
-
-
-def counted(number: int, name: str, more: str = "s") -> str:
-    """Return a number of things: 1 alert, 2 alerts."""
-    return f"{number:,} {name}{more * (number != 1)}"
 
 
 def indented(parts: Iterable[str], indent: int) -> Iterator[str]:
@@ -77,7 +76,7 @@ def indented(parts: Iterable[str], indent: int) -> Iterator[str]:
     yield row
 
 
-def check_lines(number: int, check: Check) -> Iterator[str]:
+def check_lines(number: int, check: "Check") -> Iterator[str]:
     """Yield the lines of a check."""
     rows = [""]
     for part in check.found:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from ..io.errors import UsageError
 from .report_command import Page
 from .settings import Rows, Store, takes
-from .values import DAY, Instant, Interval, Spelling
+from .values import DAY, Instant, Interval, Spelling, counted
 
 if TYPE_CHECKING:
     from .session.given import Feed, Task
@@ -65,7 +65,6 @@ def backtest(
         perturb: Say what each numeric setting is worth: the expectancy with it 10 and 20 % lower and higher.
         verbose: Print what is read, each step and its time.
     """
-    from .judgement_show import counted
     from .progress import say
     from .recipe import Clock
     from .session import show

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from rich.cells import cell_len
@@ -14,9 +14,11 @@ from rich.text import Text
 
 from . import heatmap, judgement_show
 from .policy import describe, parse_policy
-from .run import Outcome
 from .values import DAY, HOUR, MINUTE, SECOND, show_duration
 from .values import show_bps as bps
+
+if TYPE_CHECKING:
+    from .run import Outcome
 
 
 def plain(value: Any) -> str:
@@ -85,7 +87,7 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], left:
     return made
 
 
-def head(outcome: Outcome) -> None:
+def head(outcome: "Outcome") -> None:
     """Print what was read and with which settings."""
     out = console()
     for line in outcome.prepared.lines():
@@ -93,7 +95,7 @@ def head(outcome: Outcome) -> None:
     out.print()
 
 
-def foot(outcome: Outcome) -> None:
+def foot(outcome: "Outcome") -> None:
     """Print where the run lies, and where its slice and paths came from; raises what kept it from being saved."""
     out, clock = console(), outcome.prepared.clock.spent
     piece = "found again" if outcome.prepared.reused else "cut"
@@ -103,7 +105,7 @@ def foot(outcome: Outcome) -> None:
     out.print(f"run {outcome.run_id}\n    {outcome.path}", soft_wrap=True)
 
 
-def callers(outcome: Outcome, most: int, least_calls: int) -> None:
+def callers(outcome: "Outcome", most: int, least_calls: int) -> None:
     """Print the caller table, best median high first."""
     rows = [row for row in outcome.tables["callers"].to_pylist() if row["calls"] >= least_calls]
     traded = rows and rows[0]["trades_count"] is not None
@@ -132,7 +134,7 @@ def callers(outcome: Outcome, most: int, least_calls: int) -> None:
     out.print("hit rates allow for alerts not followed to the horizon (Kaplan-Meier)")
 
 
-def summary(outcome: Outcome) -> None:
+def summary(outcome: "Outcome") -> None:
     """Print what one policy earned, and between which bounds."""
     row = outcome.tables["summary"].to_pylist()[0]
     out = console()
@@ -159,7 +161,7 @@ def bounds_lines(row: dict[str, Any]) -> str:
     return f"bounds           {said}\nresolution       {row['verdict']}"
 
 
-def frontier(outcome: Outcome, most: int) -> None:
+def frontier(outcome: "Outcome", most: int) -> None:
     """Print the best policies of a search with their bounds; what does not fit beside them stands below."""
     rows, work, out = outcome.tables["frontier"].to_pylist(), outcome.notes["work"], console()
     title = f"Best of {work.count:,} trials, by {work.objective}"
@@ -176,7 +178,7 @@ def frontier(outcome: Outcome, most: int) -> None:
     out.print(f"\nwinner           {rows[0]['policy_params']}", soft_wrap=True)
 
 
-def engine(outcome: Outcome) -> str:
+def engine(outcome: "Outcome") -> str:
     """Return which engine did a search, and at which pace; in two lines where some alerts are none for tables."""
     from ..kernels.jit import cold
 
@@ -205,13 +207,13 @@ def _ranking(rows: list[dict[str, Any]], names: Sequence[str]) -> tuple[list[str
     return [*heads, "mean", "worst", "best", "median", "wins", "stopped"], cells
 
 
-def judgement(outcome: Outcome) -> None:
+def judgement(outcome: "Outcome") -> None:
     """Print the verdict on a search, where one was asked for."""
     if outcome.judged is not None and outcome.judged.verdict is not None:
         console().print("\n" + "\n".join(judgement_show.lines(outcome.judged)))
 
 
-def map_of(outcome: Outcome) -> None:
+def map_of(outcome: "Outcome") -> None:
     """Print mean return over the two parameters that move it most."""
     if outcome.landscape is None:
         return
@@ -222,13 +224,13 @@ def map_of(outcome: Outcome) -> None:
     out.print(heatmap.terminal(means, edges[x], edges[y], x, y, "Mean return per trade", "bps"))
 
 
-def as_json(outcome: Outcome, tables: Sequence[str]) -> Path:
+def as_json(outcome: "Outcome", tables: Sequence[str]) -> Path:
     """Print the ``document`` of a run and return where it lies; raises what kept it from being saved."""
     print(document(outcome, tables))
     return outcome.path
 
 
-def document(outcome: Outcome, tables: Sequence[str], most: int = 50) -> str:
+def document(outcome: "Outcome", tables: Sequence[str], most: int = 50) -> str:
     """Return one JSON document: the run, its config, and the first rows of ``tables``; null for undefined."""
     prepared = outcome.prepared
     found = {

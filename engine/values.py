@@ -324,3 +324,8 @@ def show(annotation: Any, value: Any) -> str:
         return ""
     kind = kind_of(annotation)
     return " ".join(map(kind.show, value)) if is_list(annotation) else kind.show(value)
+
+
+def counted(number: int, name: str, more: str = "s") -> str:
+    """Return a number of things: 1 alert, 2 alerts."""
+    return f"{number:,} {name}{more * (number != 1)}"

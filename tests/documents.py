@@ -14,5 +14,6 @@ NOTEBOOKS = ROOT / "engine/NOTEBOOKS.md"
 FIGURES_OF_LABS, LABS = ROOT / "engine/labs/METRICS.md", ROOT / "engine/labs/README.md"
 REPORTS, DASHBOARD = ROOT / "engine/report/README.md", ROOT / "engine/dashboard/README.md"
 ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, FIGURES_OF_LABS, LABS, REPORTS)
-ALL = (*ALL, DASHBOARD)
+METRICS = ROOT / "engine/session/METRICS.md"
+ALL = (*ALL, DASHBOARD, METRICS)
 TEXT = "\n".join(path.read_text() for path in ALL)

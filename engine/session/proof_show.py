@@ -1,6 +1,7 @@
 """The verdict on a search over settings as one screen of 80 columns."""
 
-from ..judgement_show import beside, counted, screen, tried_so_far
+from ..judgement_show import beside, screen, tried_so_far
+from ..values import counted
 from .proof import Proof, as_r
 from .search import Searched
 

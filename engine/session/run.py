@@ -15,14 +15,12 @@ from ...io import schemas
 from ...io.errors import AccessError, HighwaterError, StoreError
 from ...io.manifest import utc_text
 from ...io.publish import Stage, stage
-from ..judgement_show import counted
 from ..kept import MENDABLE
 from ..progress import progress, say
 from ..recipe import FILL_SEMANTICS, Clock, say_if_compiling
 from ..settings import Store
-from .axes import names
+from ..values import counted
 from .given import Given, Task, instrument_of
-from .perturb import perturbed, table_of
 from .prepare import ranges_of, ready_on
 from .quality import quality_of, session_rows, skipped
 from .tables import tables_of
@@ -84,11 +82,17 @@ def run_sessions(
             tables = tables_of(walked, task.config, s.run_id) | {"sessions": schemas.with_run(rows, s.run_id)}
         if task.perturb:
             with clock.phase("perturbation"):
-                found = perturbed(
-                    task.config, lands_of(task, given), list(names()), store.threads or os.cpu_count() or 1
-                )
-                tables["perturbation"] = table_of(found, s.run_id)
+                tables["perturbation"] = _perturbation(task, given, store, s.run_id)
         return _publish(s, task, given, walked, tables, store, command, clock, opened)
+
+
+def _perturbation(task: Task, given: Given, store: Store, run_id: str) -> pa.Table:
+    """Return what each setting is worth."""
+    from .axes import names
+    from .perturb import perturbed, table_of
+
+    threads = store.threads or os.cpu_count() or 1
+    return table_of(perturbed(task.config, lands_of(task, given), list(names()), threads), run_id)
 
 
 def _walk_all(task: Task, given: Given, store: Store) -> tuple[tuple[Walked, ...], pa.Table]:

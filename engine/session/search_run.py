@@ -16,12 +16,12 @@ from ...io.manifest import new_run_id
 from ...io.publish import Stage
 from ...io.searches import SESSIONS, Keeper, hold
 from ..judgement import Known
-from ..judgement_show import counted
 from ..kept import check_same, telling
 from ..ledger import ledger_of
 from ..progress import progress
 from ..recipe import Clock, say_if_compiling
 from ..settings import Guards, Store
+from ..values import counted
 from .given import Given, Task
 from .prepare import ready_on
 from .proof import Proof, proof

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..show import console, plain
+from .perturb_show import perturbation
 from .run import SessionRun, lines_of
-from .search_show import perturbation
 
 TITLE = "ORB Confluence Strategy - Backtest Runner"
 

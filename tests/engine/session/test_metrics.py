@@ -1,6 +1,8 @@
 import json
 import math
+import re
 
+import documents
 import numpy as np
 import pytest
 from highwater.engine.session.metrics import (
@@ -33,6 +35,33 @@ def trades(r, days=None, pnl=None, **more):
         "pnl": r * 100 if pnl is None else np.array(pnl, float),
     }
     return found | more
+
+
+# The example of the page of formulas: name -> what it is there, worked by hand.
+ROWS = re.findall(r"^\| `(\w+)` \| .* \| (\S.*) \|$", documents.METRICS.read_text(), re.MULTILINE)
+EXAMPLE = trades(
+    [2, -1, -1, 0.5, 0],
+    ["1", "1", "2", "4", "5"],
+    [200, -100, -100, 50, 0],
+    worst_r=np.array([1, -1, -1, 0.5, 0.0]),
+    best_r=np.array([2, -1, -1, 0.5, 1.0]),
+    ambiguous=np.array([True, False, False, False, True]),
+    exit_timestamp=np.arange(5) * 60 * MINUTE + np.array([10, 20, 30, 40, 50]) * MINUTE,
+)
+
+
+@pytest.mark.parametrize(("name", "written"), ROWS, ids=[name for name, _ in ROWS])
+def test_every_formula_of_the_page_gives_what_stands_there(name, written):
+    found = metrics_of(EXAMPLE, 6, 1000.0) | concentration(EXAMPLE, 6)
+
+    assert re.fullmatch(r"(sqrt|[-+*/(). 0-9])+", written)
+    assert found[name] == pytest.approx(eval(written, {"sqrt": math.sqrt}), rel=1e-12)
+
+
+def test_the_page_has_every_metric_once():
+    names = [name for name, _ in ROWS]
+
+    assert sorted(names) == sorted({*metrics_of(EXAMPLE, 6, 1000.0), *concentration(EXAMPLE, 6)})
 
 
 # By hand: R of three sessions is 2, -1 and 0, mean 1/3, squares around it 25/9 + 16/9 + 1/9 = 42/9.

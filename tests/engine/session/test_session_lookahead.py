@@ -3,6 +3,16 @@
 A factor is known at the close of its candle, a range's length at the open of its session, the range at its end, an
 entry and a refusal at the close of the candle of the break, a trade when it ends. Worst and best are of all paths, the
 longest too, and known when the session is over.
+
+What others looked ahead by, and where it is held here:
+the whole day's ATR in lengths and validity: test_the_length_of_a_range_is_known_at_the_open, test_a_range_and...;
+the session's high and low as its range: test_a_range_and_whether_it_is_valid_are_known_at_its_end;
+statistics of the whole file in factors: test_factors_are_known_at_the_close;
+a position that earns the return before it, a fill at the close that speaks for it: test_an_entry_is_at_no_price...;
+a stop tested on the candle of the entry, as if all of it came after: tests/kernels/test_session.py,
+test_a_low_before_the_entry_may_have_come_after_it (both bounds; ``entry_bar``, ``conservative_fills``);
+breakeven moved by a candle's one end and hit by its other: test_breakeven_waits_for_the_candle_after, and in
+tests/kernels/test_session.py test_breakeven_is_not_where_the_price_has_not_been.
 """
 
 import numpy as np
@@ -170,6 +180,36 @@ def test_trades_and_refusals_are_known_when_they_happen(what, name):
 def test_worst_and_best_are_known_when_the_session_is_over(name):
     assert first_leak(outer(name), KEPT, cuts=48, futures=CLEAN) is None
     assert first_leak(outer(name, 40 * MINUTE), KEPT, cuts=48, futures=CLEAN) is not None
+
+
+@each
+def test_an_entry_is_at_no_price_of_the_candle_before(name):
+    """At the broken price or beyond it at the open of a later candle than the one whose close spoke for it."""
+    ready, trades, _, _ = passed(name, KEPT)
+    broken = np.where(
+        trades["direction"] > 0,
+        ready.sessions.upper[trades["session"]],
+        ready.sessions.lower[trades["session"]],
+    )
+    opens = ready.bars.open[trades["entry_bar"]]
+    beyond = trades["direction"] * (opens - broken) >= 0
+
+    assert trades.size >= 3
+    np.testing.assert_array_equal(np.where(beyond, opens, broken), trades["entry_px"])
+    assert (trades["entry_bar"] >= ready.sessions.start[trades["session"]]).all()
+
+
+def test_breakeven_waits_for_the_candle_after():
+    """Where the candle that arms breakeven falls back to the entry, nothing says that it fell after it had risen."""
+    ready, trades, fills, _ = passed("held", KEPT)
+    some = [(trade, fill[trade["n_fills"] - 1]) for trade, fill in zip(trades, fills, strict=True)]
+    even = [(trade, fill) for trade, fill in some if REASONS[fill["reason"]] == "BE"]
+
+    assert even
+    for trade, fill in even:
+        side, rows = trade["direction"], slice(trade["entry_bar"], fill["bar"])
+        best = (ready.bars.high if side > 0 else ready.bars.low)[rows]
+        assert (side * (best - trade["entry_px"]) >= 0.5 * trade["risk"] - 1e-9).any()
 
 
 def test_what_skip_day_skips_is_known_when_the_range_ends():
