@@ -55,6 +55,7 @@ TREE = {
     "slices": {
         "list": commands.slices_list,
         "build": commands.slices_build,
+        "coverage": commands.slices_coverage,
         "verify": commands.slices_verify,
         "export": commands.slices_export,
     },

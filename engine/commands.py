@@ -3,14 +3,14 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from ..io.errors import UsageError
 from .places import AllSlices, Runs
 from .policy import Policy, parse_policy, policy_from_flags
 from .report_command import Page
 from .settings import Exports, Sources, Store, Trading, takes
-from .values import Duration, Interval
+from .values import Duration, Interval, Spelling
 
 
 def multiples_of(texts: list[float] | None) -> tuple[float, ...]:
@@ -167,6 +167,7 @@ def runs_show(run: str, *, runs: Runs = Path("runs"), artifact: str | None = Non
 
 
 _RUNS = Path("runs")
+Partitioned = Annotated[bool, Spelling(("--partition",))]
 
 
 def slices_list(*, slices: AllSlices = _RUNS / ".slices", json: bool = False) -> int | None:
@@ -191,6 +192,19 @@ def slices_build(*, sources: Sources, trading: Trading, store: Store) -> int | N
     return None
 
 
+@takes(sources=Sources, trading=Trading)
+def slices_coverage(*, limit: int = 20, json: bool = False, sources: Sources, trading: Trading) -> int | None:
+    """Say which tokens have candles where their alerts need them, before anything is cut.
+
+    Args:
+        limit: Tokens to print, those with least candles first.
+        json: Print one JSON document instead of text.
+    """
+    from .coverage import show_coverage
+
+    return show_coverage(sources, trading, limit, json)
+
+
 def slices_verify(*, slices: AllSlices = _RUNS / ".slices") -> int | None:
     """Hash every slice and compare it with its manifest; exit code 4 where one differs.
 
@@ -202,7 +216,7 @@ def slices_verify(*, slices: AllSlices = _RUNS / ".slices") -> int | None:
     return browse.check_slices(slices)
 
 
-def slices_export(slice: Path, *, to: Path = Path("slices"), partitioned: bool = False) -> int | None:  # noqa: A002
+def slices_export(slice: Path, *, to: Path = Path("slices"), partitioned: Partitioned = False) -> int | None:  # noqa: A002
     """Write a slice as Parquet, to read elsewhere.
 
     Args:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-import pyarrow as pa
-
 from ..io.digest import config_digest
 from ..io.slice_store import find_in, share
 from ..io.slices import Slice, Spans, fingerprint
@@ -42,13 +40,3 @@ def looked_at(sources: Sources, tokens: tuple[str, ...], needing: Needing) -> tu
     source = opened(table, tokens, sources.candle_options, sources.chain, Bulk(sources.ch_batch, sources.ch_parallel))
     spans = needing(source.step)
     return source, spans, covered(source, spans)
-
-
-def coverage_table(spans: Spans, found: Coverage) -> pa.Table:
-    """Return a row a token that has alerts: how many, its candles at all and inside of what the alerts need."""
-    alerts = [0] * len(spans.tokens)
-    for token in spans.token.tolist():
-        alerts[token] += 1
-    last = pa.array(found.last, mask=found.sound == 0)
-    columns = {"token": found.tokens, "alerts": alerts, "candles": found.rows, "inside": found.inside, "last_ms": last}
-    return pa.table(columns)

@@ -10,9 +10,10 @@ from ...io.manifest import COMPLETED
 from .. import plots
 from ..service import results
 from ..service.runs import Run, verify_run
+from ..service.strategies import strategies
 from ..service.tables import page
-from ..show import size
-from .parts import cards, chart, facts, figure_text, paged, words
+from ..show import share, size
+from .parts import STRATEGIES, cards, chart, facts, figure_text, grid, paged, words
 
 _FIRST = {
     "summary": ("avg_return_bps", "median_return_bps", "win_rate", "profit_factor", "trades_count", "stop_out_rate"),
@@ -30,6 +31,7 @@ def show(folder: Path, run: Run) -> None:
         st.error(words(f"This run failed: {told.error}"))
     else:
         _numbers(run)
+        _else(folder, run)
     st.subheader("What it was made of")
     left, right = st.columns(2)
     with left:
@@ -67,6 +69,18 @@ def _numbers(run: Run) -> None:
             chart(equity_figure(drawn), "equity")
         else:
             st.info("No trades.")
+
+
+def _else(folder: Path, run: Run) -> None:
+    """Show what a run that traded nothing came to: how many calls reached 2x, or its best strategies."""
+    if run.manifest.run_type == "path-only":
+        pool = results.callers(run).pool
+        rate, low, high = (share(each) for each in (pool.rate, pool.low, pool.high))
+        cards([("Calls", f"{pool.calls:,}"), ("Reached 2x", rate), ("95% interval", f"{low} to {high}")])
+    elif run.manifest.run_type == "traces":
+        st.subheader("Its best strategies")
+        best = strategies(folder, [f"run_id={run.run_id}"], "sharpe", limit=10).table
+        grid(best, STRATEGIES, "best")
 
 
 def _title(name: str) -> str:

@@ -72,6 +72,21 @@ _FORMS: Mapping[str, tuple[Callable[[Any], Any], Callable[[str], Any]]] = {
     "bool": (lambda c: c, st.column_config.CheckboxColumn),
 }
 Forms = Mapping[str, tuple[str, str]]  # column -> what it is called, and which of _FORMS it has
+STRATEGIES: Forms = {
+    "strategy_id": ("strategy", "text"),
+    "strategy_type": ("type", "text"),
+    "symbol": ("symbol", "text"),
+    "timeframe": ("candles", "text"),
+    "total_return": ("return", "share"),
+    "sharpe": ("Sharpe", "number"),
+    "max_drawdown": ("drawdown", "share"),
+    "win_rate": ("wins", "share"),
+    "num_trades": ("trades", "count"),
+    "changes": ("changes", "count"),
+    "config": ("settings", "text"),
+    "strategy_hash": ("hash", "text"),
+    "run_id": ("run", "text"),
+}
 
 
 def _number(name: str, form: str) -> Any:
@@ -98,7 +113,8 @@ def forms_of(schema: pa.Schema, leave: Sequence[str] = ("run_id",)) -> dict[str,
             unit = "text"
         elif unit is None:
             unit = "count" if pa.types.is_integer(field.type) else "number"
-        found[field.name] = (named.removesuffix(" bps").removesuffix(" ms"), unit)
+        short = named.removesuffix(" bps").removesuffix(" ms")
+        found[field.name] = (named if short in {label for label, _ in found.values()} else short, unit)
     return found
 
 

@@ -12,24 +12,9 @@ from ..reopen import numbers
 from ..service import strategies as service
 from ..service.tables import Page
 from ..show import plain
-from .parts import Forms, cards, chart, figure_text, paged, words
+from .parts import STRATEGIES, Forms, cards, chart, figure_text, paged, words
 
 _MOST = 1500  # candles drawn
-_FORMS: Forms = {
-    "strategy_id": ("strategy", "text"),
-    "strategy_type": ("type", "text"),
-    "symbol": ("symbol", "text"),
-    "timeframe": ("candles", "text"),
-    "total_return": ("return", "share"),
-    "sharpe": ("Sharpe", "number"),
-    "max_drawdown": ("drawdown", "share"),
-    "win_rate": ("wins", "share"),
-    "num_trades": ("trades", "count"),
-    "changes": ("changes", "count"),
-    "config": ("settings", "text"),
-    "strategy_hash": ("hash", "text"),
-    "run_id": ("run", "text"),
-}
 _SORTS = ("sharpe", "total_return", "win_rate", "max_drawdown", "num_trades", "profit_factor")
 
 
@@ -45,7 +30,7 @@ def show(folder: Path) -> None:
     def ask(limit: int, offset: int) -> Page:
         return service.strategies(folder, typed.split(), sort, limit=limit, offset=offset)
 
-    row = paged(ask, _FORMS, "strategies", "strategies", choose=True)
+    row = paged(ask, STRATEGIES, "strategies", "strategies", choose=True)
     if row is None:
         st.caption("Choose a row to see its signals on the price.")
         return

@@ -57,13 +57,13 @@ class Table:
             raise UsageError(f"ClickHouse port is {self.port}; it must be from 1 to 65535, such as 8123")
 
     def __str__(self) -> str:
-        if self.folder is not None:
-            return f"{EMBEDDED}{self.folder}/{self.database}.{self.table}"
         return f"{self.server}/{self.database}.{self.table}"
 
     @property
     def server(self) -> str:
-        """The server as messages name it."""
+        """The server, or the folder of an embedded engine, as messages name it."""
+        if self.folder is not None:
+            return f"{EMBEDDED}{self.folder}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{SECURE if self.secure else SERVER}{self.user}@{host}:{self.port}"
 
@@ -252,7 +252,7 @@ def quoted(name: str) -> str:
 def _refusal(table: Table, text: str, status: int, wait: float) -> HighwaterError | Refused:
     """Return what a refusal of ClickHouse's is to a user."""
     code = int(found[1]) if (found := _CODE.search(text)) else 0
-    where = f"ClickHouse at {table.server}" if table.folder is None else str(table)
+    where = f"ClickHouse at {table.server}"
     _, _, said = " ".join(text.split()).rpartition("DB::Exception: ")
     said = re.sub(r",? e\.what\(\).*|\(version .*|Stack trace.*", "", said or text).strip(" .,")[:240]
     if code in (192, 193, 194, 516) or (status in (401, 403) and code != 497):

@@ -5,9 +5,10 @@ many candles as were counted, or the table changed meanwhile. The rules of SEMAN
 """
 
 import dataclasses
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from ..columns import NO_TIME, bar_name
 from ..digest import config_digest
 from ..errors import DataError, SchemaError, UsageError
 from ..slice_parts import Part, joined, keep, kept, spacing, unfinished
-from ..slices import COUNTED, Cut, Slice, Spans, cut, find
+from ..slices import COUNTED, Cut, Slice, Spans, cut
 from .clickhouse import Connection, Table, connect
 from .clickhouse_sql import (
     Batch,
@@ -155,12 +156,21 @@ def export(source: Source, spans: Spans, found: Coverage, mark: str, slices: Pat
     tokens = tuple(found.tokens[i] for i in there.tolist())
     ranges = [there[s:e] for s, e in _ranges(tokens, found.inside[there], source.bulk.tokens)]
     mine = _by_token(spans)
+    failed = threading.Event()
     with unfinished(slices, mark) as folder:
         total = int(found.inside.sum())
         with reporting(total) as advance:
 
             def fetch(rows: Ints) -> Path:
-                some = _of(found, rows)
+                if failed.is_set():
+                    raise CancelledError
+                try:
+                    return came(_of(found, rows), rows)
+                except BaseException:
+                    failed.set()
+                    raise
+
+            def came(some: Coverage, rows: Ints) -> Path:
                 asked = [export_sql(source.shape, _batch(source, some)), some.digest(), _told(source.options)]
                 held = kept(folder, asked)
                 return held or keep(folder, asked, _part(source, some, mine(rows)))
@@ -178,11 +188,6 @@ def export(source: Source, spans: Spans, found: Coverage, mark: str, slices: Pat
                     raise
         _check_spacing(source, spacing(paths))
         return joined(folder, paths, source.step, mark)
-
-
-def reused(slices: Path, mark: str) -> Slice | None:
-    """Return the slice with this fingerprint where an earlier export made it."""
-    return find(slices, mark)
 
 
 def _told(options: CandleOptions) -> dict[str, object]:

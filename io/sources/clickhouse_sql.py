@@ -99,7 +99,7 @@ def name_of(table: Table, names: Sequence[str], interval_ms: int | None) -> str:
         has = ", ".join(by_length[ms] for ms in sorted(by_length))
         raise SchemaError(f"{table}: candles lie in tables by length ({has}); choose one with --interval", "E_INTERVAL")
     near = nearest(table.table, names) or (f"; it has {', '.join(sorted(names)[:12])}" if names else "")
-    raise MissingError(f"{table.server or table}: database {table.database} has no table '{table.table}'{near}")
+    raise MissingError(f"{table.server}: database {table.database} has no table '{table.table}'{near}")
 
 
 def shape_of(

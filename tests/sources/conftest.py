@@ -1,12 +1,8 @@
 """Real components for the tests beside, started here on 127.0.0.1 and ended by their process ids."""
 
-import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -18,35 +14,7 @@ from highwater.io.sources.clickhouse import Table
 sys.path.insert(0, str(Path(__file__).parent))
 import engines
 from engines import Engine
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def until(ready, process, seconds=60):
-    """Wait until ``ready`` returns without an OSError; fail where the process ends or time runs out."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            return ready()
-        except OSError:
-            assert process.poll() is None, f"it ended with code {process.returncode}"
-            assert time.monotonic() < end, "it did not answer in time"
-            time.sleep(0.05)
-
-
-def stop(process):
-    """End a process by its id, and wait for it."""
-    if process.poll() is None:
-        os.kill(process.pid, signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+from processes import free_port, stop, until
 
 
 @pytest.fixture(scope="session")

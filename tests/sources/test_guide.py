@@ -1,5 +1,6 @@
 """The parquet guide's commands with candles out of ClickHouse, typed on both engines in an empty folder."""
 
+import json
 import shlex
 
 import duckdb
@@ -115,3 +116,34 @@ def test_a_run_on_a_table_is_repeated_from_its_slice_and_from_the_table(server, 
 
     assert [0, 0, 0] == [first.code, kept.code, cut.code], (first.err, kept.err, cut.err)
     assert "identical" in cut.out
+
+
+def test_coverage_of_a_table_is_that_of_a_file_and_tells_who_has_none(engine, folder):
+    candles = consistent()
+    pq.write_table(candles.replace_schema_metadata(None), folder / "elsewhere" / "candles.parquet")
+    engines.make_table(engine, "mkt", "covered", candles)
+    place = engine.named("mkt", "covered")
+    words = ["slices", "coverage", "--duckdb", "data/alerts.duckdb", "--json", "--interval", "5m", "--candles"]
+    table, file = run(*words, place), run(*words, folder / "elsewhere" / "candles.parquet")
+    shown = run(*[word for word in words if word != "--json"], place)
+    nobody = run(*words[:-1], "--alerts-query", "SELECT 'x' AS mint, 1735700000000 AS ts", "--candles", place)
+    series = [json.loads(done.out)["series"] for done in (table, file)]
+    names = ("token", "alerts", "last_ms")
+
+    assert [0, 0, 0] == [table.code, file.code, shown.code], (table.err, file.err, shown.err)
+    assert [[row[n] for n in names] for row in series[1]] == [[row[n] for n in names] for row in series[0]]
+    assert any(row["candles"] == 0 for row in series[0]) and any(row["inside"] for row in series[0])
+    assert "have candles where their alerts need them" in shown.out
+    assert 3 == nobody.code and "holds no candles of the 1 tokens asked for" in nobody.err
+
+
+def test_a_slice_is_exported_by_token_with_the_older_spelling(server, folder):
+    engines.make_table(server.engine, "mkt", "parts", consistent())
+    place = f"clickhouse://127.0.0.1:{server.http}/mkt.parts"
+    built = run("slices", "build", "--duckdb", "data/alerts.duckdb", "--candles", place)
+    again = run("slices", "build", "--duckdb", "data/alerts.duckdb", "--candles", place)
+    done = run("slices", "export", built.out.partition(" ")[0], "--to", "slices", "--partition")
+    found = run("baseline", "--duckdb", "data/alerts.duckdb", "--candles", done.out.strip(), "--json")
+
+    assert [0, 0, 0, 0] == [each.code for each in (built, again, done, found)], (built.err, done.err, found.err)
+    assert "(cut:" in built.out and "(found again:" in again.out

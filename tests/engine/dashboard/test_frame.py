@@ -145,7 +145,7 @@ def test_a_run_without_trades_says_so(tmp_path, monkeypatch):
     assert ["Path-only run"] == [each.value for each in page.title]
 
 
-@pytest.mark.parametrize("run_id", ["../../etc", "<script>alert(1)</script>", "![x](http://evil.example/x)", "0" * 26])
+@pytest.mark.parametrize("run_id", ["../../etc", "![<script>](http://evil.example/x)"])
 def test_what_stands_in_the_address_for_a_run_is_looked_up_or_refused(run_id, monkeypatch):
     page = view(service_runs.made().root, monkeypatch, "overview", run_id)
 

@@ -59,3 +59,10 @@ def test_columns_are_shown_by_their_units():
 )
 def test_figures_are_shown_by_their_units(name, value, shown):
     assert shown == parts.figure_text(name, value)
+
+
+def test_no_two_columns_are_called_the_same():
+    schema = pa.schema([("gap", "bool"), ("gap_ms", "int64"), ("gap_bps", "double")])
+    labels = [label for label, _ in parts.forms_of(schema).values()]
+
+    assert ["gap", "gap ms", "gap bps"] == labels
