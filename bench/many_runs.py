@@ -17,9 +17,10 @@ ROWS = 20
 
 
 def filled(schema: pa.Schema, run_id: str, rows: int) -> pa.Table:
-    """Return rows without missing values."""
+    """Return rows without missing values; calls differ."""
     numbers = {"int64": np.arange(rows), "double": np.arange(rows) / 7, "bool": np.arange(rows) % 2 == 0}
     columns = {field.name: numbers.get(str(field.type), "text") for field in schema if field.name != "run_id"}
+    columns |= {"call_id": [f"call {i}" for i in range(rows)]} if "call_id" in columns else {}
     return table(schema, columns, run_id)
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from ..io.errors import UsageError
 from .places import Files, Runs
+from .report_command import Page
 from .settings import Guards, Store, takes
 
 
-@takes(guards=Guards, records=Store)
+@takes(guards=Guards, records=Store, page=Page)
 def analyze(
     lab: str,
     *,
@@ -24,6 +25,7 @@ def analyze(
     top: int = 10,
     guards: Guards,
     records: Store,
+    page: Page,
 ) -> int | None:
     """Analyse the backtests of a lab that was fetched, and say whether the best of them is luck.
 
@@ -63,6 +65,7 @@ def analyze(
         write_csv(run.tables["lab_analytics"], csv)
     view = show.view_of(run)
     (show.as_json if records.json else show.show)(view, top)
+    page.write(run.path, records)
     return None
 
 

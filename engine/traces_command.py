@@ -125,6 +125,7 @@ def traces_migrate(
     limit: int = 20,
     runs: Runs = _RUNS,
     json: bool = False,
+    report: bool = False,
 ) -> int | None:
     """Bring an older workspace over into a run: metadata.json and traces/<SYMBOL>_<tf>/signals/<type>/*.parquet.
 
@@ -138,6 +139,7 @@ def traces_migrate(
         limit: Files to print.
         runs: Directory of runs.
         json: Print one JSON document instead of text.
+        report: Write the run's page too.
     """
     from ..io.errors import UsageError
     from ..io.old_traces import open_workspace
@@ -151,6 +153,8 @@ def traces_migrate(
     if apply:
         brought = migrate(opened, runs, tuple(sys.argv[1:]))
     answers.migration(brought, limit, json)
+    if brought.path is not None:
+        Page(report=report).write(brought.path, Store(runs=runs, json=json))
     return None
 
 

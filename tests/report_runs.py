@@ -6,8 +6,10 @@ import json
 import re
 from html.parser import HTMLParser
 
+import small_lab
 import small_market
 import small_series
+from highwater.io.labs import made_up
 from highwater.io.runs import find_run
 
 VOID = {"meta", "link", "input"}
@@ -26,7 +28,7 @@ OTHERS = {
         *("--param", "orb.base_minutes=10,15,30", "trade.t1_r=0.5:1.5:0.5"),
     ),
 }
-KINDS = (*ALERTS, *OTHERS, "traces", "one trace")
+KINDS = (*ALERTS, *OTHERS, "traces", "one trace", "lab")
 ONE = '{"sma_crossover": {"fast_period": 5, "slow_period": 20}, "threshold": "volume > sma(volume, 20)"}'
 
 
@@ -35,6 +37,12 @@ def make(folder, kind):
     runs = folder / "runs"
     if kind in ALERTS:
         words = [*ALERTS[kind], *hostile_market(folder).flags, "--runs", runs, "--quiet"]
+    elif kind == "lab":
+        lab = made_up.MadeUpLab(backtests=30)
+        small_lab.keep(folder / "labs", lab)
+        small_lab.write_candles(folder / "minutes.parquet", lab)
+        words = ["labs", "analyze", lab.lab, "--store", folder / "labs", "--candles", folder / "minutes.parquet"]
+        words += ["--runs", runs, "--quiet"]
     elif kind in OTHERS:
         words = [*OTHERS[kind], "--runs", runs]
     else:

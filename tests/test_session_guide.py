@@ -7,6 +7,7 @@ import socket
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
+import documents
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -28,22 +29,7 @@ EXAMPLES = [
     """--symbols SPY QQQ IWM --start 2024-01-02 --end 2024-12-31
        --config production.yaml --cache --report --validate-or --verbose""",
 ]
-MY_CONFIG = """
-orb:
-  base_minutes: 30
-  adaptive: true
-
-trade:
-  stop_mode: atr_capped
-  partials: true
-  t1_r: 1.0
-  runner_r: 3.0
-
-governance:
-  max_signals_per_day: 2
-  lockout_after_losses: 1
-  max_daily_loss_r: 3.0
-"""
+MY_CONFIG = re.findall(r"```yaml\n(.*?)```", documents.SESSIONS.read_text(), re.DOTALL)[0]  # the guide's own
 each = pytest.mark.parametrize("typed", EXAMPLES, ids=range(1, 8))
 
 
@@ -81,7 +67,7 @@ def held(typed, here, printed, cached=True):
     symbols = words[1 : words.index("--start")]
     lines = printed.splitlines()
 
-    assert all(len(line) <= 80 for line in lines if "run_id=" not in line and "from cache/" not in line)
+    assert all(len(line) <= 80 for line in lines if "run_id" not in line and "from cache/" not in line)
     screens = ["ORB Confluence Strategy - Backtest Runner", "Backtest Summary", "Per-Symbol Results", "Win Rate"]
     screens += ["Sharpe", "Aggregated Results", "Total Symbols", "Total Trades", "Total R", "Average R per Trade"]
     for text in (*screens, "Backtest Complete", "✓ Results saved to: runs/backtest_2", "✓ Run ID: "):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...kernels.arrays import Floats, Ints
 from ..values import show_instant
 from .axes import scale, shares, spans, times
-from .parts import Chart, Mark, Shape
+from .parts import Chart, Shape
 
 BOX = 1000  # the box is as wide and as high
 MOST = 1200  # points of a line: more than a screen has columns
@@ -177,8 +177,3 @@ def _stairs(xs: Floats, ys: Floats) -> str:
 
 def _series(name: str, xs: NDArray[Any], ys: NDArray[Any], texts: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "x": np.round(xs, 1).tolist(), "y": np.round(ys, 1).tolist(), "text": list(texts)}
-
-
-def marks(places: Sequence[tuple[float, float, str, str]]) -> list[Mark]:
-    """Return signs at places of the box."""
-    return [Mark(*each) for each in places]

@@ -94,6 +94,12 @@ def _traces(run: Read, only: str | None) -> list[Section | None]:
     return strategies.sections(run)
 
 
+def _labs(run: Read, only: str | None) -> list[Section | None]:
+    from . import labs
+
+    return labs.sections(run)
+
+
 _MAKERS: dict[str, Callable[..., list[Section | None]]] = {
     "path-only": _paths,
     "policy": _policy,
@@ -101,6 +107,7 @@ _MAKERS: dict[str, Callable[..., list[Section | None]]] = {
     "surface": _search,
     "session": _sessions,
     "traces": _traces,
+    "lab": _labs,
 }
 
 

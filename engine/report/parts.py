@@ -147,6 +147,16 @@ def signed(text: str, value: float | None) -> Cell:
     return Cell(text, value, tone_of(value))
 
 
+def number(value: float | None, form: str) -> Cell:
+    """Return a number, sorted by itself; a dash where it is undefined."""
+    return cell(None if value is None else format(value, form), value)
+
+
+def text(value: float | None, form: str) -> str:
+    """Return a number; a dash where it is undefined."""
+    return "–" if value is None else format(value, form)
+
+
 def tone_of(value: float | None) -> str:
     """Return gain for what is above 0, loss for what is below."""
     return "" if value is None or not value or value != value else "gain" if value > 0 else "loss"

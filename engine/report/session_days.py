@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from .charts import bins, histogram
-from .parts import Part, Section, Table, cell, signed
+from .parts import Part, Section, Table, cell, number, signed, text
 from .read import numbers, rows
-from .session_facts import Sessions, in_r, number, text
+from .session_facts import Sessions, in_r
 
 MOST = 2000  # trades and events of a page; the tables of the run hold all
 

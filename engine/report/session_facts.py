@@ -13,7 +13,6 @@ from ...io.errors import MissingError
 from ..session.calendar import hours
 from ..session.config import Config
 from ..session.given import instrument_of
-from .parts import Cell, cell
 from .read import Read, rows
 
 
@@ -66,16 +65,6 @@ def columns_of(found: pa.Table) -> dict[str, Any]:
     return made
 
 
-def number(value: float | None, form: str) -> Cell:
-    """Return a number, sorted by itself; a dash where it is undefined."""
-    return cell(None if value is None else format(value, form), value)
-
-
 def in_r(value: float | None, digits: int = 2) -> str:
     """Return R with its sign."""
     return "–" if value is None else f"{value:+.{digits}f} R"
-
-
-def text(value: float | None, form: str) -> str:
-    """Return a number; a dash where it is undefined."""
-    return "–" if value is None else format(value, form)

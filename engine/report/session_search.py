@@ -4,7 +4,7 @@ from typing import Any
 
 from ..session.config import Config, parse
 from . import pairs, search
-from .parts import Section, Table, cell, signed
+from .parts import Section, Table, cell, signed, text
 from .read import Read, numbers, rows
 
 TOP = 20
@@ -36,13 +36,10 @@ def ranking(run: Read) -> Section | None:
             cell(f"{row['trial_id']:,}", row["trial_id"]),
             *(cell(_value(row[name])) for name in names),
             cell(f"{row['total_trades']:,}", row["total_trades"]),
-            cell(_form(row["win_rate"], ".0%"), row["win_rate"]),
-            *(
-                signed(_form(row[name], form), row[name])
-                for name, form in (("expectancy", "+.3f"), ("total_r", "+.1f"))
-            ),
-            *(cell(_form(row[name], ".2f"), row[name]) for name in ("sharpe_ratio", "profit_factor")),
-            cell(_form(row["max_drawdown_r"], ".1f"), row["max_drawdown_r"]),
+            cell(text(row["win_rate"], ".0%"), row["win_rate"]),
+            *(signed(text(row[name], form), row[name]) for name, form in (("expectancy", "+.3f"), ("total_r", "+.1f"))),
+            *(cell(text(row[name], ".2f"), row[name]) for name in ("sharpe_ratio", "profit_factor")),
+            cell(text(row["max_drawdown_r"], ".1f"), row["max_drawdown_r"]),
         ]
         for row in found
     ]
@@ -65,10 +62,6 @@ def maps(run: Read) -> list[Section | None]:
         columns, numbers(found, by), by.replace("_", " "), "R" if by.endswith(("expectancy", "_r")) else "", 0
     )
     return [Section("surface", "Settings that were tried", drawn)] if drawn else []
-
-
-def _form(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
 
 
 def _value(value: Any) -> str:

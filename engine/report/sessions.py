@@ -11,9 +11,9 @@ from ..session.metrics import buckets, concentration
 from ..show import plain
 from .charts import bins, by_time, histogram, points
 from .examples import EACH, Example, chart, gone
-from .parts import Bar, Card, Cards, Cell, Part, Section, Table, Words, cell, signed, tone_of
+from .parts import Bar, Card, Cards, Cell, Part, Section, Table, Words, cell, number, signed, text, tone_of
 from .read import Read, numbers, rows
-from .session_facts import Sessions, columns_of, in_r, number, text
+from .session_facts import Sessions, columns_of, in_r
 
 _SHARES = ("win_rate", "max_drawdown_pct", "ambiguous_rate", "return_on_capital")
 

@@ -79,7 +79,9 @@ def _ranking(run: Read, ranked: list[dict[str, Any]], count: int) -> Section:
         sharpe, total, down, wins, trades = earned(row)
         cells.append(
             [
-                *(cell(text) for text in (row["strategy_id"], f"{row['symbol']} {row['timeframe']}", what(row))),
+                cell(row["strategy_id"]),
+                cell(f"{row['symbol']} {row['timeframe']}"),
+                cell(what(row), None, "wrap"),
                 cell((row["strategy_hash"] or "–")[:HEX]),
                 cell(sharpe, row["sharpe"]),
                 signed(total, row["total_return"]),

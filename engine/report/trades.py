@@ -139,7 +139,9 @@ def results(run: Read, done: Done) -> Section:
         y_name="best",
         note="Blue trades made money, orange ones lost. The wildest hundredth lies on the edge.",
     )
-    return Section("trades", "Trades", [equity, down, spread, dots, exits(done), months(done.entry_ts, done.ret)])
+    return Section(
+        "trades", "Trades", [equity, down, spread, dots, exits(done), months(done.entry_ts, done.ret), listed(done)]
+    )
 
 
 def pct(value: float) -> str:

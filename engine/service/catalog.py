@@ -18,6 +18,14 @@ from .limits import MEMORY, TIME_S, limited
 
 WAIT_S = 0.5  # for a sync that has begun; after that the generation before is asked
 STALE_S = 60.0  # a run that was changed where it lies is noticed after this time
+# What a list of runs shows, made once a generation: joined anew for each page of 10,000 runs it took 40 ms.
+_LISTED = """
+CREATE TABLE listed AS
+SELECT r.* EXCLUDE (config, counts), config ->> '$.source' AS source, config -> '$.symbols' AS symbols, total_trades
+FROM catalog.runs r LEFT JOIN (
+  SELECT run_id, sum(rows)::BIGINT AS total_trades FROM catalog.artifacts
+  WHERE artifact_type IN ('trades', 'session_trades') GROUP BY run_id) USING (run_id)
+"""
 _MONTH = re.compile(r"\d{4}-\d\d")
 _Months = tuple[tuple[str, int], ...]
 
@@ -46,6 +54,8 @@ atexit.register(_ALL.clear)  # a connection that outlives the interpreter is tol
 @contextlib.contextmanager
 def asking(root: str | Path) -> Iterator[Any]:
     """Yield a cursor on the catalog of the runs below ``root``, attached as ``catalog``; raises as ``limited`` does.
+
+    The table ``listed`` has what a list of runs shows.
 
     New runs are found by the times of the directories they lie in, and the catalog is synced. Where that takes long
     the generation before is asked. Raises MissingError where there are no runs, and no catalog of them.
@@ -123,6 +133,8 @@ def _attach(held: _Held, pointer: bytes) -> None:
     """Open the newest generation; cursors on the one before read on."""
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(connected(held.root, memory_limit=f"{MEMORY}B", temp_directory=""))
+        database.execute(_LISTED)
+        database.execute("SET threads = 1")
         database.execute("SET enable_external_access = false")
         database.execute("SET lock_configuration = true")
         held.stack.close()

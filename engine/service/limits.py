@@ -60,6 +60,7 @@ def _memory() -> Any:
 
     config: dict[str, Any] = {"memory_limit": f"{MEMORY}B", "temp_directory": "", "python_enable_replacements": False}
     database = duckdb.connect(":memory:", config=config)
+    database.execute("SET threads = 1")
     database.execute("SET enable_external_access = false")
     database.execute("SET lock_configuration = true")
     return database

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ...io.errors import MissingError, UsageError
-from ...io.runs import read_artifact
+from ...io.runs import opened_table, read_artifact
 from .limits import tables
 from .runs import Run, completed
 from .tables import Page, artifact_of, file_of, page
@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 pc: Any = pyarrow.compute
 BUCKETS = ("Very Low", "Low", "Medium", "High", "Very High")
 _OF_ALERTS = ("mint", "caller_name", "alert_ts_ms")
-_EQUITY = """
-SELECT row_number() OVER w AS trade_number, call_id, exit_ts_ms, realized_return_bps,
-  sum(ret_q) OVER w / 100 AS cumulative_return_bps
-FROM rows WHERE ret_q IS NOT NULL WINDOW w AS (ORDER BY exit_ts_ms, entry_ts_ms, call_id ROWS UNBOUNDED PRECEDING)
-ORDER BY trade_number
-"""
+_BY_EXIT = [(name, "ascending") for name in ("exit_ts_ms", "entry_ts_ms", "call_id")]
 _SAMPLE = """
 SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY symbol ORDER BY timestamp) - 1 AS bar_number,
     row_number() OVER (ORDER BY symbol, timestamp) - 1 AS place, count(*) OVER () AS total
@@ -99,7 +94,8 @@ def trades(run: Run, symbol: str | None = None, direction: str | None = None, **
         return page(run, "session_trades", [*where, *([f"direction={direction}"] if direction else [])], **asked)
     where += [f"mint='{symbol}'"] if symbol else []
     where += ["status=''"] if direction == "short" else []  # no trade of an alert is one
-    alerts = read_artifact(run.path, "alerts").select(["call_id", *_OF_ALERTS])
+    with opened_table(run.path, "alerts") as file:
+        alerts = file.read(["call_id", *_OF_ALERTS])
     return page(run, "trades", where, joined=alerts, **asked)
 
 
@@ -130,10 +126,12 @@ def equity(run: Run, symbol: str | None = None, policy: str | None = None) -> Eq
         calls = alerts.filter(pc.equal(alerts["mint"], symbol))["call_id"].combine_chunks()
         rows = rows.filter(pc.is_in(rows["call_id"], calls))
         _some(rows, symbol, run, "symbol")
-    with tables(rows=rows) as database:
-        table = database.sql(_EQUITY).to_arrow_table()
-    sums = table["cumulative_return_bps"].to_numpy()
+    rows = rows.filter(pc.is_valid(rows["ret_q"])).sort_by(_BY_EXIT)
+    sums = np.cumsum(rows["ret_q"].to_numpy()) / 100
     falls = sums - np.maximum.accumulate(np.maximum(sums, 0.0)) if sums.size else sums
+    table = rows.select(["call_id", "exit_ts_ms", "realized_return_bps"]).replace_schema_metadata(None)
+    table = table.add_column(0, "trade_number", pa.array(np.arange(1, sums.size + 1)))
+    table = table.append_column("cumulative_return_bps", pa.array(sums, pa.float64()))
     table = table.append_column("drawdown_bps", pa.array(falls, pa.float64()))
     return Equity(table, "bps", _last(table["cumulative_return_bps"]), float(falls.min(initial=0.0)))
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,22 +19,17 @@ SORTS = ("created_at", "completed_at", "run_id", "run_type", "status", "calls", 
 MOST = 1000  # rows of a page
 _ID = re.compile("[0-9a-hjkmnp-tv-z]{26}")
 _GUIDE = re.compile(r"backtest_(\d{8}_\d{6})(?:_([1-9]\d{0,3}))?")  # as run-backtest names the files of a run
-_LISTED = """
-WITH found AS (
-  SELECT r.* EXCLUDE (config, counts), config ->> '$.source' AS source, config -> '$.symbols' AS symbols,
-    (SELECT sum(rows)::BIGINT FROM catalog.artifacts a
-     WHERE a.run_id = r.run_id AND artifact_type IN ('trades', 'session_trades')) AS total_trades
-  FROM catalog.runs r
-  WHERE ($run_type IS NULL OR run_type = $run_type) AND ($status IS NULL OR status = $status)
-    AND ($from_ms IS NULL OR epoch_ms(created_at) >= $from_ms) AND ($to_ms IS NULL OR epoch_ms(created_at) < $to_ms)
-    AND ($config_digest IS NULL OR starts_with(config_digest, $config_digest))
-    AND ($data_digest IS NULL OR starts_with(data_digest, $data_digest))
-    AND ($artifact IS NULL OR run_id IN (SELECT run_id FROM catalog.artifacts WHERE artifact_type = $artifact))
-), placed AS (SELECT *, row_number() OVER (ORDER BY {sort} {way} NULLS LAST, path DESC) AS place FROM found)
-"""
-_PAGE = """
-SELECT * EXCLUDE (place) FROM placed
-WHERE place > $skip + coalesce((SELECT max(place) FROM placed WHERE run_id = $after), 0) ORDER BY place LIMIT $most
+_CONDITIONS = {
+    "run_type": "run_type = $run_type",
+    "status": "status = $status",
+    "from_ms": "epoch_ms(created_at) >= $from_ms",
+    "to_ms": "epoch_ms(created_at) < $to_ms",
+    "artifact": "run_id IN (SELECT run_id FROM catalog.artifacts WHERE artifact_type = $artifact)",
+    "config_digest": "starts_with(config_digest, $config_digest)",
+    "data_digest": "starts_with(data_digest, $data_digest)",
+}
+_AFTER = """
+SELECT place FROM (SELECT run_id, row_number() OVER (ORDER BY {order}) AS place {found}) WHERE run_id = $after
 """
 _PATHS = "SELECT path, status, reason FROM catalog.runs WHERE run_id = $run ORDER BY status LIMIT 1"
 _LATEST = "SELECT run_id FROM catalog.runs WHERE status = 'completed' ORDER BY created_at DESC, run_id DESC LIMIT 1"
@@ -100,14 +96,23 @@ def list_runs(
     if sort not in SORTS:
         near = nearest(sort, SORTS) or f"; it must be one of {', '.join(SORTS)}"
         raise UsageError(f"sort is '{plain(sort)}'{near}")
-    listed = _LISTED.format(sort=sort, way="ASC" if ascending else "DESC")
-    given = vars(only)
+    given, found = _asked(only)
+    order = f"{sort} {'ASC' if ascending else 'DESC'} NULLS LAST, path DESC"
     with asking(root) as database:
-        ((total,),) = database.execute(listed + "SELECT count(*) FROM placed", given).fetchall()
-        page = {**given, "skip": offset, "after": after, "most": limit}
-        table = database.sql(listed + _PAGE, params=page).to_arrow_table()
+        ((total,),) = database.execute(f"SELECT count(*) {found}", given).fetchall()
+        if after is not None:
+            placed = database.execute(_AFTER.format(order=order, found=found), {**given, "after": after}).fetchall()
+            offset += placed[0][0] if placed else 0
+        page = f"SELECT * {found} ORDER BY {order} LIMIT {limit} OFFSET {offset}"
+        table = database.sql(page, params=given).to_arrow_table()
     last = table["run_id"][-1].as_py() if table.num_rows == limit else None
     return RunPage(table, total, last)
+
+
+def _asked(only: Filter) -> tuple[dict[str, Any], str]:
+    """Return the parameters of a statement on the runs that pass a filter, and what stands after SELECT."""
+    given = {name: value for name, value in vars(only).items() if value is not None}
+    return given, "FROM listed WHERE " + " AND ".join(["true", *(_CONDITIONS[name] for name in given)])
 
 
 def counts(root: str | Path) -> tuple[int, str | None, dict[str, int], dict[str, int]]:

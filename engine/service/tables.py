@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...io.columns import pc
 from ...io.config import nearest
 from ...io.errors import MissingError, UsageError
 from ...io.manifest import Artifact
@@ -69,6 +70,8 @@ def page(
         clauses = [clause(text, kinds, "where", "row") for text in where]
         shown = _known(columns, kinds, "columns") or list(kinds)
         order = _known([sort], kinds, "sort") if sort else []
+        if not clauses and not order:
+            return Page(_cut(file, shown, limit, offset, joined), file.metadata.num_rows)
         condition, given = sql_of(clauses)
         needs = {each.column for each in clauses}
         total = file.metadata.num_rows
@@ -80,6 +83,24 @@ def page(
         with _rows(file, schema, {*shown, *order, *needs}, joined, added) as (database, source):
             sql = f"SELECT {names} FROM {source} WHERE {condition} ORDER BY {by}{_ROW} LIMIT {limit} OFFSET {offset}"
             return Page(database.sql(sql, params=given).to_arrow_table(), total)
+
+
+def _cut(file: pq.ParquetFile, shown: Sequence[str], limit: int, offset: int, joined: pa.Table | None) -> pa.Table:
+    """Return the rows from ``offset`` on as they stand in a file; what comes after them is not decoded."""
+    names = [name for name in file.schema_arrow.names if name in shown or (joined is not None and name == "call_id")]
+    kept, first = [file.schema_arrow.empty_table().select(names)], 0
+    for batch in file.iter_batches(_BATCH, columns=names):
+        skip = max(0, offset - first)
+        kept.append(pa.Table.from_batches([batch.slice(skip, max(0, offset + limit - first - skip))]))
+        first += batch.num_rows
+        if first >= offset + limit:
+            break
+    table = pa.concat_tables(kept).replace_schema_metadata(None)
+    if joined is not None and (added := [name for name in shown if name not in names]):
+        at = pc.index_in(table["call_id"], joined["call_id"].combine_chunks())
+        for name in added:
+            table = table.append_column(name, joined[name].take(at))
+    return table.select(list(shown))
 
 
 def _known(names: Sequence[str], kinds: Mapping[str, str], place: str) -> list[str]:
@@ -119,6 +140,6 @@ def _rows(
     source = "rows_"
     if joined is not None and added:
         given["joined_"] = joined.select(["call_id", *(field.name for field in added)])
-        source = "(SELECT * FROM rows_ LEFT JOIN joined_ USING (call_id))"
+        source = "(SELECT * FROM rows_ LEFT JOIN (SELECT DISTINCT ON (call_id) * FROM joined_) USING (call_id))"
     with tables(**given) as database:
         yield database, source

@@ -3,6 +3,8 @@ import math
 import re
 import signal
 import time
+from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pytest
@@ -278,6 +280,9 @@ def test_the_demo_runs_from_data_to_a_verdict(tmp_path):
         "highwater runs show",
     ):
         assert text in done.out
+    address = unquote(done.out.splitlines()[-1].removeprefix("report  file://"))
+    assert address.startswith("/")
+    assert "<h2>Verdict</h2>" in Path(address).read_text()
     assert {"completed"} == {entry.status for entry in list_runs(tmp_path / "runs")}
     last = re.search(r"runs show (\w+) --runs", done.out)[1]
     assert 0 == run("runs", "show", last, "--runs", tmp_path / "runs").code

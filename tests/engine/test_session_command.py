@@ -1,25 +1,12 @@
 import json
+import re
 
+import documents
 import pytest
 from highwater.engine.cli import main
 
 DAYS = ("--start", "2024-01-02", "--end", "2024-01-31")
-CONFIG = """
-orb:
-  base_minutes: 30
-  adaptive: true
-
-trade:
-  stop_mode: atr_capped
-  partials: true
-  t1_r: 1.0
-  runner_r: 3.0
-
-governance:
-  max_signals_per_day: 2
-  lockout_after_losses: 1
-  max_daily_loss_r: 3.0
-"""
+CONFIG = re.findall(r"```yaml\n(.*?)```", documents.SESSIONS.read_text(), re.DOTALL)[0]  # the guide's own
 
 
 @pytest.fixture(autouse=True)

@@ -108,7 +108,10 @@ def sent(body: bytes, media: str, tag: str, headers: Mapping[str, str] = {}) -> 
 
 def json_bytes(value: Any) -> bytes:
     """Return a value as JSON: null for what is not finite, times in ISO 8601 and UTC, no ``<`` that opens a tag."""
-    text = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"), default=plain)
+    except ValueError:  # somewhere in it is a number that is not finite; 1,000 rows take 6 times as long so
+        text = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").encode()
 
 

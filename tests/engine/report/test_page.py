@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import old_workspace
 import pytest
 import small_market
 from highwater.engine import reopen, rerun
@@ -28,6 +29,7 @@ SECTIONS = {
     "session search": ["Verdict", "Summary", "Ranking", "Settings that were tried", "Trades", "Factors"],
     "traces": ["Summary", "Strategies", "Parameters", "Best strategy", "Its best and worst trades"],
     "one trace": ["Summary", "Strategies", "Filters", "Best strategy"],
+    "lab": ["Verdict", "Summary", "Backtests", "Parameters", "Best backtest", "Its best and worst positions", "Replay"],
 }
 
 
@@ -190,6 +192,17 @@ def test_curves_end_at_the_chances_of_the_artifact(made):
         assert np.all(np.diff(times) >= 0)
 
 
+def test_backtests_of_a_lab_are_those_of_the_artifact(made):
+    run, _, _, taken = made("lab")
+    found = read_artifact(run, "lab_analytics").to_pylist()
+    heads, *lines = taken.rows[f"Best of {len(found)} backtests, by return on balance pct"]
+    profit = taken.data[_first(taken, "Realised profit")]["series"][0]["text"][-1].split(": ")[1]
+
+    assert [f"{row['realized_profit']:+,.2f}" for row in found[:25]] == [line[heads.index("profit")] for line in lines]
+    assert float(profit.replace(",", "")) == pytest.approx(found[0]["realized_profit"], rel=1e-4)
+    assert json.loads((run / "results/guards.json").read_text())["verdict"] in taken.text
+
+
 def test_hostile_names_are_text(made):
     for kind in ALERTS:
         _, _, text, taken = made(kind)
@@ -310,3 +323,13 @@ def test_a_command_that_makes_a_run_writes_its_page(tmp_path):
 
 def _ids(runs):
     return sorted(path.name.removeprefix("run_id=") for path in runs.glob("????-??/run_id=*"))
+
+
+def test_a_workspace_brought_over_has_a_page_too(tmp_path):
+    old = old_workspace.write(tmp_path / "old")
+    done = small_market.run("traces", "migrate", old, "--apply", "--runs", tmp_path / "runs", "--report")
+    taken = Taken((find_run(tmp_path / "runs", "latest").path / "report.html").read_text())
+
+    assert (0, "report  file:///") == (done.code, done.out.splitlines()[-1][:16])
+    assert [] == taken.open
+    assert "Strategies" in taken.text

@@ -1,10 +1,9 @@
-import socket
 from datetime import UTC, date, datetime
 
 import market_server
 import numpy as np
 import pytest
-from highwater.io.errors import BusyError, DataError, StoreError, UsageError
+from highwater.io.errors import DataError, StoreError, UsageError
 from highwater.io.sources import binance
 from highwater.io.sources.series import Binance, Span
 
@@ -65,47 +64,19 @@ def test_a_passing_fault_is_asked_past_in_the_middle_of_it(server, waits, fault)
     assert 5 == len(server.asked)
 
 
-def test_retry_after_is_waited_for(server, waits):
-    server.faults = [(429, 9)]
-    fetch(server)
-
-    assert [9.0] == waits
-
-
-def test_a_slow_answer_is_given_up_and_asked_for_again(server, waits, monkeypatch):
-    monkeypatch.setattr(binance, "TIMEOUT", 0.4)
-    server.faults, server.slow_s = ["slow"], 2.0
-
-    np.testing.assert_allclose(expected_of(SPAN), np.array(fetch(server)))
-    assert [1.0] == waits
-
-
 @pytest.mark.parametrize(
     ("fault", "kind", "says"),
     [
-        (500, StoreError, r"failed after 4 tries with HTTP 500 \(Internal Server Error\)"),
-        ((429, 1), BusyError, "refused after 4 tries: too many requests"),
-        ("cut", StoreError, "could not be read after 4 tries"),
         ("garbage", StoreError, "could not be read after 4 tries .*no list of candles"),
     ],
 )
-def test_a_lasting_fault_is_one_line(server, waits, fault, kind, says):
+def test_an_answer_that_is_none_is_one_line_in_the_end(server, waits, fault, kind, says):
     server.faults = [fault] * 9
     with pytest.raises(kind, match=says) as caught:
         fetch(server)
 
     assert "\n" not in str(caught.value) and "--data FILE" in str(caught.value)
     assert 3 == len(waits)
-
-
-def test_no_network_is_one_line(waits):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        at = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(StoreError, match=r"could not be read after 4 tries \(no connection\); look to the network"):
-            binance.fetch("BTCUSDT", SPAN, Binance(at=at))
-
-    assert [1.0, 2.0, 4.0] == waits
 
 
 def test_an_unknown_symbol_is_not_asked_for_again(server, waits):

@@ -1,0 +1,272 @@
+"""What the backtests of a lab are worth: the verdict, the best, their returns, the best one's equity and positions."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..show import span
+from . import pairs, search
+from .charts import bins, by_time, histogram, points
+from .examples import EACH, Example, chart, gone
+from .parts import Bar, Card, Cards, Cell, Part, Section, Table, cell, number, signed, text, tone_of
+from .read import Read, known, numbers, rows
+from .trades import pct
+
+TOP = 25
+
+
+def sections(run: Read) -> list[Section | None]:
+    """Return the sections of a lab's run."""
+    found = run.table("lab_analytics")
+    return [
+        search.verdict(run),
+        _summary(run, found),
+        _ranking(run, found),
+        _maps(run, found),
+        _best(run, found),
+        _examples(run, found),
+        _fills(run),
+        _custom(run),
+    ]
+
+
+def _summary(run: Read, found: pa.Table) -> Section:
+    counts, returns = run.manifest.counts, known(numbers(found, "return_on_balance_pct"))
+    beats = [each for each in found["beats_buy_hold"].to_pylist() if each is not None]
+    change = next((each for each in found["buy_hold_pct"].to_pylist() if each is not None), None)
+    lab = run.manifest.config["lab"]
+    cards = [
+        Card("Backtests", f"{counts.get('backtests', 0):,}", note=f"{counts.get('complete', 0):,} of them whole"),
+        Card("Positions", f"{counts.get('positions', 0):,}", note=f"{counts.get('orders', 0):,} orders"),
+    ]
+    parts: list[Part] = []
+    if returns.size:
+        best, middle = float(returns.max()), float(np.median(returns))
+        cards += [
+            Card("Best return", percent(best), tone_of(best), "of the balance"),
+            Card("Median return", percent(middle), tone_of(middle), f"{(returns > 0).mean():.0%} of backtests gain"),
+            Card("Buy and hold", percent(change), tone_of(change)),
+            Card("Beat it", f"{np.mean(beats):.0%}" if beats else "–", note="of the backtests"),
+        ]
+        edges, bars = bins(returns * 100)
+        label = f"Histogram of the returns of {returns.size:,} backtests, median {percent(middle)} of the balance"
+        parts.append(histogram("Returns of backtests, of the balance", label, edges, bars, pct, 0.0))
+    return Section("summary", "Summary", [Cards(cards), *parts], f"{lab.get('name') or lab.get('lab_id') or 'Lab'}")
+
+
+def percent(value: float | None) -> str:
+    """Return percent with its sign; a dash where undefined."""
+    return "–" if value is None or value != value else f"{value:+.1f}%"
+
+
+def _ranking(run: Read, found: pa.Table) -> Section:
+    named = [name for name in ("script_name", "market_tag") if len(set(found[name].to_pylist())) > 1]
+    heads = ("#", "backtest", *(name.partition("_")[0] for name in named), "trades", "wins", "profit", "on balance")
+    heads = (*heads, "on margin", "deepest fall", "Sharpe", "factor", "settings")
+    cells = [
+        [
+            cell(row["rank"], row["rank"]),
+            cell(row["backtest_id"][:8]),
+            *(cell(row[name]) for name in named),
+            number(row["total_trades"], ","),
+            number(row["win_rate"], ".0%"),
+            signed(text(row["realized_profit"], "+,.2f"), row["realized_profit"]),
+            *(signed(percent(row[n]), row[n]) for n in ("return_on_balance_pct", "roi_on_margin_pct")),
+            cell(percent(row["max_drawdown_pct"]), row["max_drawdown_pct"]),
+            number(row["sharpe_annual"], ".2f"),
+            number(row["profit_factor"], ".2f"),
+            cell(", ".join(f"{name} {value}" for name, value in _parameters(row).items()), None, "wrap"),
+        ]
+        for row in rows(found.slice(0, TOP))
+    ]
+    by = run.manifest.config["by"].replace("_", " ")
+    table = Table(f"Best of {found.num_rows:,} backtests, by {by}", heads, cells, left=2 + len(named), wide=True)
+    return Section("ranking", "Backtests", [table])
+
+
+def _parameters(row: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(row["parameters"]) if row["parameters"] else {}
+
+
+def _maps(run: Read, found: pa.Table) -> Section | None:
+    every = [_parameters(row) for row in rows(found, ("parameters",))]
+    names = sorted({name for each in every for name in each})
+    columns = pairs.numeric({name: [_number(each.get(name)) for each in every] for name in names})
+    drawn = pairs.maps(columns, numbers(found, "return_on_balance_pct"), "return on the balance", "%", 0)
+    return Section("maps", "Parameters", drawn, "Over the settings that are numbers and differ.") if drawn else None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _best(run: Read, found: pa.Table) -> Section | None:
+    """Return the equity and the positions of the first backtest; None where it closed nothing."""
+    first = found["backtest_id"][0].as_py() if found.num_rows else ""
+    equity, held = run.table("lab_equity"), closed_of(run, first)
+    equity = equity.filter(pc.equal(equity["backtest_id"], first))
+    if not equity.num_rows:
+        return None
+    money = found["currency"][0].as_py() or ""
+
+    def form(value: float) -> str:
+        return f"{value:,.6g}"
+
+    ts, summed, fall = equity["exit_ts_ms"].to_numpy(), *(numbers(equity, n) for n in ("cumulative_profit", "drawdown"))
+    profit = numbers(held, "realized_profit")
+    hours = (numbers(held, "exit_ts_ms") - numbers(held, "entry_ts_ms")) / 3_600_000
+    said = [f"#{row['number']} {row['direction'] or ''}: {row['realized_profit']:+,.2f} {money}" for row in rows(held)]
+    edges, counts = bins(profit)
+    whole = f"{profit.size:,} positions"
+    parts: list[Part] = [
+        by_time(
+            "Realised profit",
+            f"Line of the summed profit of {whole}; it ends at {summed[-1]:,.2f} {money}",
+            ts,
+            summed,
+            form,
+            note=f"In {money}, at exits. Drag to look closer.",
+        ),
+        by_time(
+            "Fall below the highest before",
+            f"Line of the drawdown, deepest {fall.min():,.2f} {money}",
+            ts,
+            fall,
+            form,
+            note=f"Deepest: {fall.min():,.2f} {money}.",
+        ),
+        histogram(f"Profit of positions, {money}", f"Histogram of the profit of {whole}", edges, counts, form, 0.0),
+        points(
+            "Profit by time held",
+            f"Scatter of the profit of {whole} against the hours they were held",
+            hours,
+            profit,
+            profit > 0,
+            said,
+            form,
+            x_name="hours held",
+            y_name=money,
+        ),
+        _sides(held, profit),
+        _listed(held),
+    ]
+    return Section("best", "Best backtest", parts, f"Backtest {first}.")
+
+
+def _sides(held: pa.Table, profit: np.ndarray) -> Table:
+    sides = np.array([side or "–" for side in held["direction"].to_pylist()], object)
+    cells = []
+    for side, count in sorted(Counter(sides.tolist()).items()):
+        mine = profit[sides == side]
+        bar = Bar(0, count / sides.size, tone=tone_of(float(mine.sum())))
+        wins = float((mine > 0).mean())
+        cells.append(
+            [
+                cell(side),
+                Cell(f"{count:,}", count, bar=bar),
+                number(wins, ".0%"),
+                signed(f"{mine.mean():+,.2f}", float(mine.mean())),
+                signed(f"{mine.sum():+,.2f}", float(mine.sum())),
+            ]
+        )
+    return Table("By side", ("side", "positions", "wins", "mean", "sum"), cells)
+
+
+def _listed(held: pa.Table) -> Table:
+    cells = [
+        [
+            cell(f"{row['number']}", row["number"]),
+            cell(row["direction"]),
+            *(number(row[name], ",.6g") for name in ("entry_price", "exit_price", "amount")),
+            cell(span((row["exit_ts_ms"] or 0) - (row["entry_ts_ms"] or 0)), row["exit_ts_ms"]),
+            number(row["fees"], ",.2f"),
+            signed(text(row["realized_profit"], "+,.2f"), row["realized_profit"]),
+        ]
+        for row in rows(held.slice(0, 1000))
+    ]
+    heads = ("#", "side", "entry", "exit", "amount", "held", "fees", "profit")
+    return Table("Positions", heads, cells, left=2, fold=f"{held.num_rows:,} positions", find=True)
+
+
+def _examples(run: Read, found: pa.Table) -> Section | None:
+    """Return the best and the worst positions of the first backtest; None where no candles were given."""
+    markets = run.manifest.config.get("markets") or {}
+    held = list(rows(closed_of(run, found["backtest_id"][0].as_py()))) if found.num_rows else []
+    if not markets or not held:
+        return None
+    if run.piece is None:
+        return gone()
+    held.sort(key=lambda row: -(row["realized_profit"] or 0.0))
+    chosen = [("Best", row) for row in held[:EACH]] + [("Worst", row) for row in held[:EACH:-1][:EACH]]
+    parts: list[Part] = []
+    for word, row in chosen:
+        bars = run.bars(markets.get(row["market_tag"], ""))
+        if bars is None or None in (row["entry_price"], row["exit_price"], row["entry_ts_ms"], row["exit_ts_ms"]):
+            continue
+        out = (row["exit_ts_ms"], row["exit_price"])
+        parts.append(
+            chart(
+                Example(
+                    f"{word}: {text(row['realized_profit'], '+,.2f')} {row['currency'] or ''}",
+                    f"{row['market_tag']} {row['direction'] or ''}, position {row['number']}",
+                    bars,
+                    run.piece.facts.interval_ms,
+                    (row["entry_ts_ms"], row["entry_price"]),
+                    out,
+                    [("entry", "", row["entry_price"])],
+                    [(*out, "")],
+                    row["direction"] == "short",
+                )
+            )
+        )
+    return Section("examples", "Its best and worst positions", parts, "Entries and exits as triangles, on our candles.")
+
+
+def closed_of(run: Read, backtest: str) -> pa.Table:
+    """Return the closed positions of a backtest."""
+    held = run.table("lab_positions")
+    return held.filter(pc.and_(pc.equal(held["backtest_id"], backtest), held["closed"]))
+
+
+def _fills(run: Read) -> Section | None:
+    """Return how the orders were filled on our candles; None where they were not replayed."""
+    if not run.has("lab_fills"):
+        return None
+    found = Counter(run.table("lab_fills")["verdict"].to_pylist())
+    total = max(1, sum(found.values()))
+    cells = [
+        [cell(name.replace("_", " ")), number(n, ","), number(n / total, ".1%")] for name, n in found.most_common()
+    ]
+    parts: list[Part] = [Table("Orders on our candles", ("fill", "orders", "share"), cells)]
+    if run.has("lab_replay"):
+        replay = run.table("lab_replay")
+        theirs, ours = (known(numbers(replay, name)) for name in ("realized_profit", "fs1_profit"))
+        cards = [
+            Card("The lab says", f"{theirs.sum():+,.2f}", tone_of(float(theirs.sum())), f"{theirs.size:,} positions"),
+            Card("FS-1 makes", f"{ours.sum():+,.2f}", tone_of(float(ours.sum())), f"{ours.size:,} of them replayed"),
+        ]
+        parts.insert(0, Cards(cards))
+    return Section("replay", "Replay", parts, "Were the lab's fills possible, and what do the same trades make here?")
+
+
+def _custom(run: Read) -> Section | None:
+    if not run.has("lab_custom"):
+        return None
+    cells = [
+        [
+            *(cell(row[name]) for name in ("backtest_id", "function", "metric")),
+            cell(row["text"] or text(row["number"], ".6g")),
+        ]
+        for row in rows(run.table("lab_custom").slice(0, 500))
+    ]
+    table = Table(
+        "Your own analytics", ("backtest", "function", "metric", "value"), cells, left=3, find=True, wide=True
+    )
+    return Section("custom", "Own analytics", [table])
