@@ -6,7 +6,7 @@ import numpy as np
 from highwater.bench.market import ALERTS, CANDLES, STEP, market
 from highwater.bench.questions import CORES, PAID, growth, policies
 from highwater.engine.luck import SAMPLE, luck_of
-from highwater.engine.tallies import Ground
+from highwater.engine.tallies import Ground, Market
 from highwater.kernels import Policies, Rules, column
 from highwater.kernels.jit import threads
 from highwater.kernels.search import search_all
@@ -22,15 +22,9 @@ def ground(engine: str) -> Ground:
     candles = made.candles._replace(ts=column(made.candles.ts + np.repeat(later, CANDLES), np.int64))
     moved = {name: column(getattr(made.windows, name) + later, np.int64) for name in ("ts", "end", "coverage_end")}
     windows = made.windows._replace(**moved)
-    ready = SimpleNamespace(
-        slice=SimpleNamespace(candles=candles),
-        step=STEP,
-        rules=Rules(),
-        costs=PAID,
-        trading=SimpleNamespace(horizon=CANDLES * STEP),
-    )
-    fits = np.full(ALERTS, engine == "tables")
-    return Ground(ready, windows, fits, np.argsort(windows.ts), MEMORY, CORES)  # type: ignore[arg-type]
+    ready = SimpleNamespace(trading=SimpleNamespace(horizon=CANDLES * STEP))
+    fits, bars = np.full(ALERTS, engine == "tables"), Market(candles, STEP, Rules(), PAID)
+    return Ground(bars, windows, fits, np.argsort(windows.ts), MEMORY, CORES, ready)  # type: ignore[arg-type]
 
 
 def cut(whole: Policies, first: int, count: int) -> Policies:

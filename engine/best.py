@@ -30,13 +30,13 @@ class Best:
 
     The deviation is that of the resample: held fixed, one that is low by chance makes a winner of noise. What blocks
     add to it is not measured again in every resample; ``to_resampled`` allows for how little it is known. Statistics
-    in resamples are kept squared, with their signs.
+    in resamples are kept squared, with their signs. A trial whose own is not above ``floor`` is not among the best.
     """
 
-    def __init__(self, days: int, length: float):
+    def __init__(self, days: int, length: float, floor: float = -np.inf):
         from ..kernels.bootstrap import resamples
 
-        self.drawn, self.length = resamples(SEED, days, length, RESAMPLES), length
+        self.drawn, self.length, self.floor = resamples(SEED, days, length, RESAMPLES), length, floor
         self.highs = np.full((3, RESAMPLES), -np.inf)
         self.trials, self.statistics = np.empty(0, np.int64), np.empty(0)
         self.resampled = np.empty((0, RESAMPLES))
@@ -45,6 +45,21 @@ class Best:
     def days(self) -> int:
         """How many days there are."""
         return self.drawn.shape[1]
+
+    @property
+    def least(self) -> float:
+        """What the statistic of a later trial must be above for it to be among the best."""
+        return max(self.floor, self.statistics[-1]) if self.trials.size == RANKED else self.floor
+
+    def told(self) -> dict[str, np.ndarray]:
+        """Return what was gathered, as arrays for ``take``."""
+        best = {"trials": self.trials, "statistics": self.statistics, "resampled": self.resampled}
+        return {"highs": self.highs, **best}
+
+    def take(self, told: dict[str, np.ndarray]) -> None:
+        """Take in later trials from what another gathered of them, its floor being no higher than ``least``."""
+        np.maximum(self.highs, told["highs"], out=self.highs)
+        self._keep(told["statistics"], told["trials"], told["resampled"])
 
     def add(self, sums: Ints, first: int) -> None:
         """Take in the trials from ``first`` on, int64[N, D], N small: their sums over all resamples are held."""
@@ -57,8 +72,7 @@ class Best:
         given = whole(sums) @ self.drawn.T, squares @ self.drawn.T.astype(squares.dtype)
         own = trials.centres[0]
         enters = np.argsort(-own, kind="stable")[:RANKED]
-        if self.trials.size == RANKED:
-            enters = enters[own[enters] > self.statistics[-1]]
+        enters = enters[own[enters] > self.least]
         apart = np.isin(np.arange(own.size), enters)
         share(raise_highest, RESAMPLES, *given, trials, apart, self.highs)
         if enters.size:

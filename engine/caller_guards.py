@@ -14,8 +14,7 @@ from .guards import MICRO_BPS, chance_of, interval
 from .luck import SAMPLE, luck_of
 from .settings import Guards
 from .space import to_policies
-from .surface import only
-from .tallies import Ground, by_day, calendar, returns, tally
+from .tallies import Ground, by_day, calendar, only, returns, tally
 from .verdict import NOT_PROVEN, PROVEN, TOO_FEW
 
 LEAST_DAYS = 20  # with alerts: resamples of fewer say nothing

@@ -10,10 +10,10 @@ from .recipe import Prepared
 from .settings import MEMORY
 from .sizing import uncovered
 from .space import Space, to_policies
-from .surface import Work, only, plan, stripes
+from .surface import Work, plan, stripes
 from .surface_grid import grid_of
 from .sweep import guard_overflow
-from .tallies import Ground, ground, returns
+from .tallies import Ground, ground, only, returns
 from .values import Range
 
 TP, SL = Range(1.1, 10.0, 0.1), Range(0.2, 0.95, 0.05)  # the grid unless told otherwise

@@ -143,6 +143,9 @@ def _found(
     there: Ground, work: Plan, kept: Keeper, span: tuple[int, int], advance: Callable[[int], None]
 ) -> Iterator[Trials]:
     """Yield the trials of a span, which are found, and keep them in files."""
+    if there.crew is not None:
+        yield from _found_by_crew(there, work, kept, span, advance)
+        return
     at, end = span
     size = _within(work, trials_in(FIRST_S, work.engine, work.alerts, work.medians == "all"))
     keeps, written = size < work.trials, time.monotonic()
@@ -157,6 +160,23 @@ def _found(
             kept.keep()
             written = now
         at, size = upto, _within(work, int((upto - at) * BLOCK_S / max(now - began, 1e-3)))
+
+
+def _found_by_crew(
+    there: Ground, work: Plan, kept: Keeper, span: tuple[int, int], advance: Callable[[int], None]
+) -> Iterator[Trials]:
+    """Yield the trials of a span, which the workers of a cluster find, and keep them in files."""
+    from .cluster.spread import search as spread
+
+    written = time.monotonic()
+    for drawn, columns, sums in spread(there, work, advance, *span):
+        kept.add(int(columns["trial_id"][0]), columns)
+        yield drawn, columns, sums
+        if time.monotonic() - written >= FILE_S:
+            kept.keep()
+            written = time.monotonic()
+    if span[1] < work.trials:
+        kept.keep()
 
 
 def _within(work: Plan, size: int) -> int:

@@ -109,20 +109,24 @@ def luck_of(
     if known.days < LEAST_DAYS:
         return None
     room, keys = max(64, there.memory // (2 * 8 * known.days)), np.empty(trials, np.uint64)
-    begun = policies(0, min(room, trials))
+    begun = policies(0, min(room, sample.sl.size if there.crew else trials))
     sums = by_day(there, begun)
     few = sums[: sample.sl.size].copy() if _begin(begun, sample) else by_day(there, sample)
-
-    def blocks() -> Iterable[Ints]:
-        for first in range(0, trials, room):
-            some = policies(first, min(room, trials - first)) if first else begun
-            keys[first : first + room] = keys_of(some)
-            yield by_day(there, some) if first else sums
-            advance(min(trials, first + room))
-
     horizon = there.prepared.trading.horizon
-    found = luck_by_day(known, horizon, few, blocks(), blind, there.threads, watched)
-    return replace(found, distinct=int(np.unique(keys).size))
+    daily = Daily(known, horizon, block_days(few.mean(axis=0), horizon), blind, there.threads, watched)
+    if there.crew is not None:
+        from .cluster.spread import days
+
+        for first, told in days(there, daily, blind):
+            keys[first : first + told["keys"].size] = told["keys"]
+            daily.take(told)
+            advance(daily.trials)
+    for first in range(daily.trials, trials, room):
+        some = policies(first, min(room, trials - first)) if first or there.crew else begun
+        keys[first : first + room] = keys_of(some)
+        daily.add(sums if some is begun else by_day(there, some))
+        advance(daily.trials)
+    return replace(luck_from(daily, few), distinct=int(np.unique(keys).size))
 
 
 def luck_by_day(
@@ -138,37 +142,88 @@ def luck_by_day(
 
     ``few`` int64[T, D] stand for all; ``horizon``: the longest that what is earned on a day takes, ms.
     """
-    from ..kernels.jit import threads as on
-    from ..kernels.luck import grouped
-    from ..kernels.sharpe import sharpes_of
-
-    watched = np.empty(0, np.int64) if watched is None else watched
-    length = block_days(few.mean(axis=0), horizon)
-    best, race = Best(known.days, length), _Race(known, folds_of(known, horizon))
-    seen = np.zeros((watched.size, known.days), np.int64)
-    split, halves = split_of(known, horizon), []
-    sharpes, first = np.empty(blind), 0
+    daily = Daily(known, horizon, block_days(few.mean(axis=0), horizon), blind, threads, watched)
     for sums in blocks:
-        here = (first <= watched) & (watched < first + len(sums))
-        seen[here] = sums[watched[here] - first]
-        with on(threads):
-            for s in range(0, len(sums), CHUNK):
-                part, begin = sums[s : s + CHUNK], first + s
-                best.add(part, begin)
-                part = part[: max(0, blind - begin)]
-                if len(part):
-                    race.add(part, begin)
-                    sharpes[begin : begin + len(part)] = sharpes_of(part)
-                    if split:
-                        halves.append(grouped(part, split[1], split[0]))
-        first += len(sums)
-    with on(threads):
-        halving = halving_of(np.concatenate(halves, axis=1), known, split[1]) if split and blind > 1 else None
+        daily.add(sums)
+    return luck_from(daily, few)
+
+
+def luck_from(daily: "Daily", few: Ints) -> Luck:
+    """Return the ``Luck`` of all trials that were gathered, of which ``few`` int64[T, D] stand for all."""
+    from ..kernels.jit import threads as on
+
+    known, split = daily.known, daily.split
+    with on(daily.threads):
+        halves = np.concatenate(daily.halves, axis=1) if split and daily.blind > 1 else None
+        halving = halving_of(halves, known, split[1]) if halves is not None and split else None
         independent = independent_of(few)
+    sharpes = np.concatenate([np.empty(0), *daily.sharpes])
     spread = sharpes[~np.isnan(sharpes)]
     variance = float(spread.var()) if spread.size else float("nan")
-    found = *best.found(), variance, independent, halving, race.found()
-    return Luck(known, first, first, length, *found, blind, race.rows, seen)
+    found = *daily.best.found(), variance, independent, halving, daily.race.found()
+    count = daily.trials
+    return Luck(known, count, count, daily.best.length, *found, daily.blind, daily.race.rows, daily.seen)
+
+
+class Daily:
+    """What is told from the days of trials, gathered while they stream by, the first being number ``first``.
+
+    ``length``: of a block of days in a resample; ``watched`` as in ``Luck``. A trial whose own statistic is not above
+    ``floor`` is not among the best of all.
+    """
+
+    def __init__(
+        self,
+        known: Calendar,
+        horizon: int,
+        length: float,
+        blind: int,
+        threads: int | None,
+        watched: Ints | None = None,
+        first: int = 0,
+        floor: float = -np.inf,
+    ):
+        self.known, self.horizon, self.blind, self.threads, self.trials = known, horizon, blind, threads, first
+        self.watched = np.empty(0, np.int64) if watched is None else watched
+        self.best, self.race = Best(known.days, length, floor), _Race(known, folds_of(known, horizon))
+        self.seen, self.split = np.zeros((self.watched.size, known.days), np.int64), split_of(known, horizon)
+        self.sharpes: list[Floats] = []
+        self.halves: list[Ints] = []
+
+    def add(self, sums: Ints) -> None:
+        """Take in the next trials, int64[N, D]."""
+        from ..kernels.jit import threads as on
+        from ..kernels.luck import grouped
+        from ..kernels.sharpe import sharpes_of
+
+        here = (self.trials <= self.watched) & (self.watched < self.trials + len(sums))
+        self.seen[here] = sums[self.watched[here] - self.trials]
+        with on(self.threads):
+            for s in range(0, len(sums), CHUNK):
+                part, begin = sums[s : s + CHUNK], self.trials + s
+                self.best.add(part, begin)
+                part = part[: max(0, self.blind - begin)]
+                if len(part):
+                    self.race.add(part, begin)
+                    self.sharpes.append(sharpes_of(part))
+                    if self.split:
+                        self.halves.append(grouped(part, self.split[1], self.split[0]))
+        self.trials += len(sums)
+
+    def told(self) -> dict[str, np.ndarray]:
+        """Return what was gathered of trials, all of them blind, as arrays for ``take``."""
+        halves = {"halves": np.concatenate(self.halves, axis=1)} if self.split else {}
+        raced = {"raced": self.race.best, "rows": self.race.rows}
+        return {**self.best.told(), **raced, **halves, "sharpes": np.concatenate(self.sharpes), "seen": self.seen}
+
+    def take(self, told: dict[str, np.ndarray]) -> None:
+        """Take in the next trials from what another gathered of them."""
+        self.best.take(told)
+        self.race.take(told["raced"], told["rows"])
+        self.sharpes.append(told["sharpes"])
+        self.halves += [told["halves"]] if "halves" in told else []
+        self.seen += told["seen"]
+        self.trials += told["sharpes"].size
 
 
 def _begin(some: Policies, few: Policies) -> bool:
@@ -191,6 +246,11 @@ class _Race:
             k = int(np.argmax(before))
             if before[k] > fold[0]:
                 fold[:], row[:] = (before[k], first + k, sums[k, begin:end].sum()), sums[k]
+
+    def take(self, best: Ints, rows: Ints) -> None:
+        """Take in later trials, of which the best are known."""
+        higher = best[:, 0] > self.best[:, 0]
+        self.best[higher], self.rows[higher] = best[higher], rows[higher]
 
     def found(self) -> tuple[Fold, ...]:
         """Return the folds."""

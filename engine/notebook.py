@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..io.config import nearest
 from ..io.errors import UsageError
@@ -13,6 +13,9 @@ from .result import Result, opened
 from .settings import MEMORY, Guards, Sources, Store, Trading
 from .shell_help import Parameter, parameters
 from .values import Range, convert, inner, is_list, kind_of, show
+
+if TYPE_CHECKING:
+    from .cluster.place import Place
 
 __all__ = ["Result", "baseline", "opened", "strategy", "surface", "sweep", "traces"]
 
@@ -56,47 +59,25 @@ def strategy(alerts: Any, candles: Any, policy: Mapping[str, Any] | str | None =
     return _opened(run_strategy(prepare(sources, trading, store), store, chosen, _multiples(asked), asked.words))
 
 
-def sweep(alerts: Any, candles: Any, **settings: Any) -> Result:
+def sweep(alerts: Any, candles: Any, client: Any = None, **settings: Any) -> Result:
     """Search for exits, as ``highwater sweep`` does: ``tp="1.1:10", sl="0.3:0.95", trials=10_000``.
 
-    All else as for ``baseline``.
+    ``client``: the workers of this Dask client do the work, to the same digests; it stays open. All else as for
+    ``baseline``.
     """
     from . import sweep_command
-    from .objective import GROWTH, PLATEAU, check_objective
-    from .recipe import prepare
-    from .refine import check_refine
-    from .sizing import check_engine
-    from .space import space_of
-    from .sweep import STATISTICS, Choices, constraint, parameter_columns, plan
-    from .sweep_run import run_sweep
+    from .searching import Search, searched
 
     asked = _asked("sweep", sweep_command.sweep, settings, alerts=alerts, candles=candles)
+    what, guards = asked.of(Search), asked.of(Guards)
     sources, trading, store = (asked.of(record) for record in (Sources, Trading, Store))
-    space = space_of(_ranges(asked), asked["ladder"])
-    limits = tuple(constraint(text) for text in asked["where"] or ())
-    trials, objective, refine = asked["trials"], asked["objective"], asked["refine"]
-    if trials < 1:
-        raise UsageError(f"trials is {trials}; it must be at least 1")
-    check_objective(objective, (*STATISTICS, *parameter_columns(space), PLATEAU, GROWTH))
-    check_refine(refine, trials, space, objective)
-    choices = Choices(asked["engine"], asked["medians"], asked["trades"], asked["stake"], refine)
-    check_engine(asked["engine"], space, trading)
-    how = asked["mem"], asked["max_pairs"], choices
-    outcome = run_sweep(
-        prepare(sources, trading, store),
-        store,
-        space,
-        lambda prepared: plan(space, trials, asked["seed"], objective, limits, prepared, *how),
-        asked.of(Guards),
-        asked.words,
-    )
-    return _opened(outcome)
+    return _opened(searched(what, guards, sources, trading, store, asked.words, _place(asked, client)))
 
 
-def surface(alerts: Any, candles: Any, **settings: Any) -> Result:
+def surface(alerts: Any, candles: Any, client: Any = None, **settings: Any) -> Result:
     """Try every combination of exits, as ``highwater surface`` does: ``tp="1.1:10:0.1", time_stop="1h:24h:1h"``.
 
-    All else as for ``baseline``.
+    All else as for ``sweep``.
     """
     from . import surface_command
     from .objective import PLATEAU, check_objective
@@ -123,6 +104,7 @@ def surface(alerts: Any, candles: Any, **settings: Any) -> Result:
         lambda prepared: plan(grid, prepared, *how),
         asked.of(Guards),
         asked.words,
+        place=_place(asked, client),
     )
     return _opened(outcome)
 
@@ -212,6 +194,13 @@ def _ranges(asked: _Asked) -> dict[str, Any]:
     """Return the ranges that were given, or that the command has by itself, by their columns."""
     found = {name: asked[name] for name in _RANGES}
     return {name + "_ms" * (name == "time_stop"): each for name, each in found.items() if each is not None}
+
+
+def _place(asked: _Asked, client: Any) -> "Place | None":
+    """Return where the workers are that do the work; None: it is done here."""
+    from .cluster.place import place_of
+
+    return place_of(asked["engine"] == "dask", asked["workers"], asked["scheduler"], client)
 
 
 def _multiples(asked: _Asked) -> tuple[float, ...]:

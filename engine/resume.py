@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..io.errors import MissingError
+from ..io.errors import MissingError, UsageError
 from ..io.searches import SESSIONS, find_unfinished, hold
+from .cluster.place import Place
 from .kept import check_version
 from .places import candle_place
 from .recipe import prepare
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from .session.search_run import SearchRun
 
 
-def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "auto") -> "Outcome | SearchRun":
+def resume(
+    run: str, store: Store, memory: int | None = None, engine: Engine = "auto", place: Place | None = None
+) -> "Outcome | SearchRun":
     """Do the rest of the search ``run`` (its id, or four or more characters that begin or end it), and publish it.
 
-    It has ``memory`` bytes, or as many as when it began. Raises MissingError where there is none, UsageError where it
-    is complete or this is another version, BusyError where a process is at work on it, IntegrityError where its alerts
-    or candles changed.
+    It has ``memory`` bytes, or as many as when it began, and the workers at ``place``, if any. Raises MissingError
+    where there is none, UsageError where it is complete or this is another version, BusyError where a process is at
+    work on it, IntegrityError where its alerts or candles changed.
     """
     run_id = find_unfinished(store.runs, run)
     with hold(store.runs, run_id) as kept:
@@ -36,6 +39,10 @@ def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "
         if before.get("of") == SESSIONS:
             from .session.resumed import resume as go_on
 
+            if place is not None:
+                raise UsageError(
+                    "--workers and --scheduler: a search of sessions is done by one process; leave them out"
+                )
             return go_on(kept, store)
         config = before["config"]
         sources, trading = settings_of(before["settings"], Path(before["alerts"]), candle_place(before["candles"]))
@@ -48,4 +55,5 @@ def resume(run: str, store: Store, memory: int | None = None, engine: Engine = "
             Guards(**config["guards"]),
             tuple(before["command"]),
             resumed=kept,
+            place=place,
         )

@@ -234,6 +234,19 @@ class Store:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Machines:
+    """Who does the work of a search, if not this process; changes no result.
+
+    Args:
+        workers: Processes of ours on this machine (by Dask; --engine dask alone: one a core).
+        scheduler: The Dask cluster of this scheduler: tcp://host:8786.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Guards:
     """What the winner of a search must pass to be called proven; recorded with it.
 

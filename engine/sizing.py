@@ -51,6 +51,11 @@ class Size:
     levels: Levels
 
 
+def inner(engine: Literal["auto", "tables", "bars", "dask"]) -> Engine:
+    """Return the engine that does the work, wherever it is done."""
+    return "auto" if engine == "dask" else engine
+
+
 def levels_of(space: Space, trials: int) -> Levels:
     """Return the ``Levels`` of a search, by its grids."""
 

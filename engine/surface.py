@@ -1,7 +1,7 @@
 """A surface: every cell of a grid on every alert, in stripes that fit memory, and the ground around each cell."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, prod
 from typing import Literal
 
@@ -16,7 +16,7 @@ from .recipe import Prepared
 from .sizing import BYTES_A_CANDLE, BYTES_A_MOVING_STOP, SCRATCH, TOGETHER, flag, mib
 from .space import to_policies
 from .surface_grid import MOVING, Grid, coarser
-from .tallies import Ground, returns, tally
+from .tallies import Ground, only, returns, tally
 from .values import DAY
 
 By = Literal["caller", "day"]
@@ -92,13 +92,15 @@ def stripes(
 
     On the alerts of ``there``. ``advance`` is told how many cells are done.
     """
-    targets, slab = work.grid.shape[0], work.grid.cells // work.grid.shape[0]
+    targets, slab, found_by = work.grid.shape[0], work.grid.cells // work.grid.shape[0], tallies
+    if there.crew is not None:
+        from .cluster.spread import cells as found_by
     for first in range(0, targets, work.height):
         last = min(targets, first + work.height)
         low, high = max(0, first - 1), min(targets, last + 1)
         with there.prepared.clock.phase(phase):
             tell(doing=f"cells {first * slab:,} to {last * slab - 1:,}")
-            found = tallies(there, work, low, high)
+            found = found_by(there, work, low, high)
             around = lowest_around(found["sum_q"])
         kept = slice(first - low, last - low)
         yield first * slab, found[kept].ravel(), around[kept].ravel()
@@ -150,13 +152,12 @@ def _kernel(there: Ground, grid: Grid, windows: Windows, targets: slice, stops: 
     from ..kernels.jit import threads as on
     from ..kernels.surface import surface_all
 
-    ready = there.prepared
+    candles, step, rules, costs = there.market
     times = column(grid.values.get("time_stop_ms", np.array([NEVER])), np.int64)
     sl, tp = column(grid.values["sl"][::-1]), column(grid.values["tp"][targets])
     with on(there.threads):
         found = surface_all(
-            *(ready.slice.candles, windows, ready.step, sl, tp, moving_stops(grid, stops), times),
-            *(ready.rules, ready.costs, medians),
+            *(candles, windows, step, sl, tp, moving_stops(grid, stops), times, rules, costs, medians),
         )
     return found[:, :, :, ::-1].transpose(2, 3, 0, 1)
 
@@ -216,11 +217,6 @@ def groups(there: Ground, work: Work) -> list[tuple[pa.Scalar, Ground]]:
         )
     kind = pa.date32() if work.by == "day" else pa.string()
     return [(pa.scalar(key, kind), only(there, np.array(rows[key]))) for key in sorted(rows)]
-
-
-def only(there: Ground, rows: np.ndarray) -> Ground:
-    """Return the alerts numbered ``rows`` of ``there``."""
-    return replace(there, windows=_of(there.windows, rows), fits=there.fits[rows], order=np.arange(rows.size))
 
 
 def _of(windows: Windows, rows: np.ndarray) -> Windows:

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from ..io.errors import UsageError
 from .report_command import Page, say
-from .settings import MEMORY, Guards, Sources, Store, Trading, takes
+from .settings import MEMORY, Guards, Machines, Sources, Store, Trading, takes
 from .values import DurationRange, Range, Size
 
 
-@takes(guards=Guards, sources=Sources, trading=Trading, store=Store, page=Page)
+@takes(guards=Guards, sources=Sources, trading=Trading, store=Store, machines=Machines, page=Page)
 def surface(
     *,
     tp: Range = Range(1.1, 10.0, 0.01),  # noqa: B008
@@ -23,6 +23,7 @@ def surface(
     objective: str = "avg_return_bps",
     medians: bool = False,
     by: Literal["caller", "day"] | None = None,
+    engine: Literal["surface", "dask"] = "surface",
     top: int = 10,
     html: Path | None = None,
     mem: Size = MEMORY,
@@ -31,6 +32,7 @@ def surface(
     sources: Sources,
     trading: Trading,
     store: Store,
+    machines: Machines,
     page: Page,
 ) -> int | None:
     """Try every combination of targets, stops, moving stops and time limits on every alert.
@@ -49,12 +51,14 @@ def surface(
             and its neighbours, expectancy_r, or an expression over columns.
         medians: Find the median return of every cell too.
         by: The same surface for each caller, or for each UTC day of entry, besides.
+        engine: Here, or with dask on workers (changes no result).
         top: Cells to print.
         html: Write the run's page (see --report) into this new file.
         mem: Memory for the work on a stripe of cells.
         max_cells: Refuse more cells than this.
     """
     from . import show
+    from .cluster.place import place_of
     from .objective import PLATEAU, check_objective
     from .recipe import prepare
     from .sizing import uncovered
@@ -73,12 +77,14 @@ def surface(
         raise UsageError(f"a surface does not cover {what}: it is pessimistic, its exact worst and best beside it")
     check_objective(objective, (*STATISTICS, *grid.space.named, PLATEAU))
     check_page(html)
+    place = place_of(engine == "dask", machines.workers, machines.scheduler)
     outcome = run_surface(
         prepare(sources, trading, store),
         store,
         lambda prepared: plan(grid, prepared, objective, medians, by, mem, max_cells),
         guards,
         tuple(sys.argv[1:]),
+        place=place,
     )
     if store.json:
         show.as_json(outcome, ["frontier", "summary"])

@@ -15,6 +15,7 @@ from ..io.publish import Stage
 from ..kernels.arrays import Policies
 from . import heatmap
 from .baseline import path_metrics, values
+from .cluster.place import Place, manned, told_by
 from .frontier import Frontier, Landscape
 from .holdout import hold_out
 from .judgement import Known, Tried, judge, sample_rows
@@ -38,11 +39,12 @@ def run_surface(
     asked: Guards,
     command: tuple[str, ...],
     known: Known | None = None,
+    place: Place | None = None,
 ) -> Outcome:
     """Try every cell of a grid on every alert; publish all cells, the ranked best, and the trades of the first.
 
     ``sized`` makes the plan. Memory does not grow with the number of cells but for 100 bytes each where the winner is
-    judged. ``known`` as for ``run.run_sweep``.
+    judged. ``known`` and ``place`` as for ``run_sweep``.
     """
     prepared = hold_out(prepared, asked.holdout)
     work = sized(prepared)
@@ -55,12 +57,14 @@ def run_surface(
         there = ground(prepared, "tables", work.memory, store.threads)
         parts = groups(there, work)
         _room_for(work, len(parts), s.root)
-        _write_surface(s, there, work, store, best, landscape)
-        if work.by:
-            _write_groups(s, parts, work, store)
-        with prepared.clock.phase("ranking"):
-            found = exact(there, to_policies(work.grid.space, best.drawn()))
-        judged = judge(s, there, best, tried(work), asked, store, config, known)
+        with manned(place, there, config, work, store.quiet) as there:
+            _write_surface(s, there, work, store, best, landscape)
+            if work.by:
+                _write_groups(s, parts, work, store)
+            with prepared.clock.phase("ranking"):
+                found = exact(there, to_policies(work.grid.space, best.drawn()))
+            judged = judge(s, there, best, tried(work), asked, store, config, known)
+            done = told_by(there.crew, store.quiet)
         tables = trade_tables(s, prepared, store, best.policies()[0], paths.table)
         more = {**judged.columns, "plateau_bps": best.rows["plateau_bps"]}
         schema = schemas.frontier(work.grid.space.named, tuple(more))
@@ -68,7 +72,7 @@ def run_surface(
         lively = landscape.liveliest(work.alerts)
         if lively:
             s.write_file("results/heatmap.svg", picture(lively, landscape.edges).encode(), "heatmap")
-        done = {"engine": "surface", "trials": work.grid.cells, "block": work.height, "pairs": work.trades}
+        done |= {"engine": "surface", "trials": work.grid.cells, "block": work.height, "pairs": work.trades}
         done |= {"alerts_by_candle": there.bars, "memory": work.memory}
         outcome = publish(s, prepared, paths, store, config, command, tables, facts=judged.facts, **done)
     notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "groups": len(parts)}

@@ -191,8 +191,12 @@ def tallied(
     there: Ground, work: Plan, drawn: dict[str, np.ndarray], first: int, advance: Callable[[int], None]
 ) -> Iterator[Trials]:
     """Yield some trials of a search as ``search`` does, given their parameters and the number of the first."""
+    yield from told(work, drawn, first, tally(there, to_policies(work.space, drawn), work.medians == "all", advance))
+
+
+def told(work: Plan, drawn: dict[str, np.ndarray], first: int, sums: np.ndarray) -> Iterator[Trials]:
+    """Yield some trials of a search as ``search`` does, given what they came to, TALLY[N]."""
     medians = work.medians == "all"
-    sums = tally(there, to_policies(work.space, drawn), medians, advance)
     for s in range(0, sums.size, PIECE):
         some, part = {name: values[s : s + PIECE] for name, values in drawn.items()}, sums[s : s + PIECE]
         columns = trial_columns(work.space, some, part, first + s)

@@ -18,6 +18,7 @@ from ..io.searches import Keeper, hold
 from ..kernels.arrays import Floats, Policies
 from . import heatmap
 from .baseline import path_metrics, values
+from .cluster.place import Place, manned, told_by
 from .frontier import Frontier, Landscape
 from .holdout import hold_out
 from .judgement import Judgement, Known, Tried, judge
@@ -45,12 +46,14 @@ def run_sweep(
     command: tuple[str, ...],
     known: Known | None = None,
     resumed: Keeper | None = None,
+    place: Place | None = None,
 ) -> Outcome:
     """Try every trial of a search on every alert; publish all trials, the ranked best, and the trades of the first.
 
     ``sized`` makes the plan. Memory does not grow with the number of trials but for 100 bytes each where the winner is
     judged. ``known`` stands in for what other runs tried, where a run is repeated. What a long search has found is kept
-    on the way, for ``resumed`` to go on with; raises UsageError or IntegrityError where that is another search.
+    on the way, for ``resumed`` to go on with; raises UsageError or IntegrityError where that is another search. The
+    workers at ``place``, if any, change no result.
     """
     prepared = hold_out(prepared, asked.holdout)
     work = sized(prepared)
@@ -76,13 +79,16 @@ def run_sweep(
             check_same(resumed.about(), now)
         kept.begin(now)
         with telling(kept, store):
-            return _searched(s, kept, prepared, store, work, config, asked, command, known)
+            _room_for(work.bytes_on_disk, s.root)
+            there = ground(prepared, work.engine, work.memory, store.threads)
+            with manned(place, there, config, work, store.quiet) as there:
+                return _searched(s, kept, there, store, work, config, asked, command, known)
 
 
 def _searched(
     s: Stage,
     kept: Keeper,
-    prepared: Prepared,
+    there: Ground,
     store: Store,
     work: Plan,
     config: dict[str, Any],
@@ -91,12 +97,10 @@ def _searched(
     known: Known | None,
 ) -> Outcome:
     """Do a search, beginning with what it has kept, and publish it."""
-    space = work.space
+    space, prepared = work.space, there.prepared
     best, landscape = Frontier(work), Landscape(space)
-    _room_for(work.bytes_on_disk, s.root)
     paths = path_metrics(prepared, (), store)
     guard_overflow(prepared, values(paths.table, "ath_mult"))
-    there = ground(prepared, work.engine, work.memory, store.threads)
     before, every = _write_trials(s, kept, there, work, store, best, landscape)
     with prepared.clock.phase("ranking"):
         settle(there, best)
@@ -113,6 +117,7 @@ def _searched(
         picture = heatmap.svg(means, landscape.edges[x], landscape.edges[y], x, y, "Mean return per trade", "bps")
         s.write_file("results/heatmap.svg", picture.encode(), "heatmap")
     done = _done(work, judged, every) | {"alerts_by_candle": there.bars} | ({"resumed_at": before} if before else {})
+    done |= told_by(there.crew, store.quiet)
     outcome = publish(s, prepared, paths, store, config, command, tables, ("trades", "fills"), judged.facts, **done)
     notes = {"work": work, "edges": landscape.edges, "by_candle": there.bars, "before": before}
     return replace(outcome, landscape=lively, judged=judged, notes=notes)

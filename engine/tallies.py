@@ -1,17 +1,29 @@
 """Trials on alerts by either engine, to the same integers: sums of returns, by day too; returns, and quantiles."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from ..kernels.arrays import Ints, Policies, Windows, column
+from ..kernels.arrays import Candles, Costs, Ints, Policies, Rules, Windows, column
 from .recipe import Prepared
 from .sizing import BYTES_A_PAIR, LARGEST_BLOCK
 from .values import DAY
 
+if TYPE_CHECKING:
+    from .cluster.crew import Crew
+
 QUANTILES = {"p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
+
+
+class Market(NamedTuple):
+    """What every kernel takes beside windows and policies; ``step``: the candle interval, ms."""
+
+    candles: Candles
+    step: int
+    rules: Rules
+    costs: Costs
 
 
 @dataclass(frozen=True)
@@ -19,14 +31,24 @@ class Ground:
     """The alerts of a search that have a window, and which of them the tables engine takes, ``fits`` bool[A].
 
     ``order`` int64[A] is that of their entries, then of their ``call_id``. ``memory`` bytes bound the blocks of work.
+    ``source``: what they come of, which a worker of a cluster does not have; ``crew``: that does the work, if not us.
     """
 
-    prepared: Prepared
+    market: Market
     windows: Windows
     fits: np.ndarray
     order: np.ndarray
     memory: int
     threads: int | None
+    source: Prepared | None = None
+    crew: "Crew | None" = None
+
+    @property
+    def prepared(self) -> Prepared:
+        """The alerts and candles of the run. Raises ValueError on a worker."""
+        if self.source is None:
+            raise ValueError("a worker has windows and candles, and no alerts")
+        return self.source
 
     @property
     def bars(self) -> int:
@@ -44,8 +66,9 @@ def ground(prepared: Prepared, engine: Literal["tables", "bars"], memory: int, t
 
         with on(threads):
             fits = fits_all(prepared.slice.candles, windows, prepared.step, prepared.costs)
+    market = Market(prepared.slice.candles, prepared.step, prepared.rules, prepared.costs)
     calls = np.array(prepared.alerts["call_id"].to_pylist())[prepared.ok]
-    return Ground(prepared, windows, fits, np.lexsort((calls, windows.ts)), memory, threads)
+    return Ground(market, windows, fits, np.lexsort((calls, windows.ts)), memory, threads, prepared)
 
 
 def tally(there: Ground, policies: Policies, medians: bool, advance: Callable[[int], None]) -> np.ndarray:
@@ -53,7 +76,7 @@ def tally(there: Ground, policies: Policies, medians: bool, advance: Callable[[i
     from ..kernels.jit import threads as on
     from ..kernels.search import TALLY, search_all, tally_all
 
-    candles, step, rules, costs = _market(there)
+    candles, step, rules, costs = there.market
     trials, out, done = policies.sl.size, np.zeros(policies.sl.size, TALLY), 0
     if there.fits.any():
         from ..kernels.tables import tally_tables
@@ -78,7 +101,7 @@ def returns(there: Ground, policies: Policies) -> Ints:
     from ..kernels.days import returns_bars
     from ..kernels.jit import threads as on
 
-    candles, step, rules, costs = _market(there)
+    candles, step, rules, costs = there.market
     out = np.empty((policies.sl.size, there.fits.size if there.bars else 0), np.int64)
     if there.fits.any():
         from ..kernels.tables import returns_tables
@@ -119,7 +142,7 @@ def by_day(there: Ground, policies: Policies) -> Ints:
     from ..kernels.days import by_day_tables, returns_bars
     from ..kernels.jit import threads as on
 
-    candles, step, rules, costs = _market(there)
+    candles, step, rules, costs = there.market
     known, days = calendar(there)
     out = np.zeros((policies.sl.size, known.days), np.int64)
     if there.fits.any():
@@ -156,13 +179,13 @@ def max_drawdown(steps: Ints) -> Ints:
     return (curve - np.maximum(np.maximum.accumulate(curve, axis=1), 0)).min(axis=1, initial=0)
 
 
-def _market(there: Ground) -> tuple:
-    """Return what every kernel takes beside windows and policies: candles, the interval, rules and costs."""
-    ready = there.prepared
-    return ready.slice.candles, ready.step, ready.rules, ready.costs
+def only(there: Ground, rows: np.ndarray | slice) -> Ground:
+    """Return some alerts of ``there``, for this process to work on."""
+    windows = _of(there.windows, rows)
+    return replace(there, windows=windows, fits=there.fits[rows], order=np.arange(windows.first.size), crew=None)
 
 
-def _of(windows: Windows, kept: np.ndarray) -> Windows:
+def _of(windows: Windows, kept: np.ndarray | slice) -> Windows:
     return Windows(*(column(part[kept], part.dtype) for part in windows))
 
 

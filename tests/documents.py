@@ -15,5 +15,6 @@ FIGURES_OF_LABS, LABS = ROOT / "engine/labs/METRICS.md", ROOT / "engine/labs/REA
 REPORTS, DASHBOARD = ROOT / "engine/report/README.md", ROOT / "engine/dashboard/README.md"
 ALL = (README, SEARCH, READING, TRACES, SESSIONS, RUNS, FIGURES, NOTEBOOKS, WEB, FIGURES_OF_LABS, LABS, REPORTS)
 METRICS, SOURCES = ROOT / "engine/session/METRICS.md", ROOT / "io/SOURCES.md"
-ALL = (*ALL, DASHBOARD, METRICS, SOURCES)
+SCALE = ROOT / "engine/SCALE.md"
+ALL = (*ALL, DASHBOARD, METRICS, SOURCES, SCALE)
 TEXT = "\n".join(path.read_text() for path in ALL)
