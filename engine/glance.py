@@ -68,12 +68,14 @@ def equity(run: Path, manifest: Manifest) -> Equity | None:
         return found if table.num_rows else None
     if manifest.artifact("trades") is None:
         return None
-    table = read_artifact(run, "trades", check=False).select(["policy_id", "entry_ts_ms", "realized_return_bps"])
+    table = read_artifact(run, "trades", check=False).select(
+        ["policy_id", "call_id", "entry_ts_ms", "realized_return_bps"]
+    )
     table = table.filter(pc.is_valid(table["realized_return_bps"]))
     if not table.num_rows:
         return None
     first = pc.equal(table["policy_id"], table["policy_id"][0])
-    table = table.filter(pc.fill_null(first, True)).sort_by("entry_ts_ms")
+    table = table.filter(pc.fill_null(first, True)).sort_by([("entry_ts_ms", "ascending"), ("call_id", "ascending")])
     return Equity(table["entry_ts_ms"].to_numpy(), np.cumsum(table["realized_return_bps"].to_numpy()), "bps")
 
 

@@ -95,7 +95,8 @@ def part_in(path: Path) -> Part:
     """Return a part that was kept, its candles mapped."""
     batches = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     told = json.loads((batches.schema.metadata or {})[_TOLD])
-    columns = [column.combine_chunks().to_numpy() for column in batches.columns]
+    # No combine_chunks: it copies one chunk too, a quarter of the time of an export.
+    columns = [(each.chunk(0) if each.num_chunks else pa.array([], each.type)).to_numpy() for each in batches.columns]
     bars = candles(columns[0].view(np.int64), *columns[1:])
     cut = Cut(
         bars,

@@ -15,14 +15,13 @@ LONG, SHORT = 1, 2  # bits of a flag, uint8[N]
 @compiled
 def session_atr(bars, first, n):
     """Return Wilder's average of the true range, float64[N]; that of a session's ``first`` candle is high - low."""
-    out, s = bars.high - bars.low, 0
-    for i in range(1, out.size):
-        while s < first.size and first[s] < i:
-            s += 1
-        if s == first.size or first[s] != i:
-            before = bars.close[i - 1]
-            high, low = bars.high[i], bars.low[i]
-            out[i] = (high if high >= before else before) - (low if low <= before else before)
+    out = bars.high - bars.low
+    h, l, c, rest = bars.high[1:], bars.low[1:], bars.close, out[1:]
+    for i in range(rest.size):  # views, as in ``price_action``
+        rest[i] = (h[i] if h[i] >= c[i] else c[i]) - (l[i] if l[i] <= c[i] else c[i])
+    for s in range(first.size):
+        if first[s] < out.size:
+            out[first[s]] = bars.high[first[s]] - bars.low[first[s]]
     value = seed_of(out, 0, n)
     for i in range(out.size):  # in place: ``rma`` would take another array
         if i >= n:

@@ -32,15 +32,15 @@ def equity(_: Path, run: Run) -> None:
         st.info("No trades.")
         return
     form = (lambda x: bps(x, 2)) if found.unit == "bps" else (lambda x: f"{x:+.2f} R")
-    exits = found.table["exit_ts_ms" if found.unit == "bps" else "exit_timestamp"]
-    numbers_ = ("Trades", f"{found.table.num_rows:,}"), ("Last exit", instant(exits[-1].as_py())[:10])
+    ends = found.table["entry_ts_ms" if found.unit == "bps" else "exit_timestamp"]
+    numbers_ = ("Trades", f"{found.table.num_rows:,}"), ("Last trade", instant(ends[-1].as_py())[:10])
     cards([("In all", form(found.final)), ("Deepest fall", form(found.max_drawdown)), *numbers_])
     chart(equity_figure(found), "equity")
     each = "realized_return_bps" if found.unit == "bps" else "realized_r"
     values = numbers(found.table, each) / (100 if found.unit == "bps" else 1)
     chart(plots.histogram(values, "%" if found.unit == "bps" else "R", "Returns of the trades"), "returns")
     if found.unit == "bps":
-        st.caption("Sums of returns in the order of exits, the same stake on each trade; nothing is reinvested.")
+        st.caption("Sums of returns in the order of entries, the same stake on each trade; nothing is reinvested.")
 
 
 def callers(_: Path, run: Run) -> None:

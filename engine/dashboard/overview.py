@@ -90,9 +90,9 @@ def _title(name: str) -> str:
 
 
 def equity_figure(found: results.Equity) -> Any:
-    """Return the equity of a run by the time of its exits, drawdown below."""
+    """Return the equity of a run by the time of its entries, of sessions by that of their exits, drawdown below."""
     bps = found.unit == "bps"
-    ts = found.table["exit_ts_ms" if bps else "exit_timestamp"].to_numpy()
+    ts = found.table["entry_ts_ms" if bps else "exit_timestamp"].to_numpy()
     sums = found.table["cumulative_return_bps" if bps else "cumulative_r"].to_numpy() / (100 if bps else 1)
     return plots.equity(ts, sums, "%" if bps else "R")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pc: Any = pyarrow.compute
 BUCKETS = ("Very Low", "Low", "Medium", "High", "Very High")
 _OF_ALERTS = ("mint", "caller_name", "alert_ts_ms")
-_BY_EXIT = [(name, "ascending") for name in ("exit_ts_ms", "entry_ts_ms", "call_id")]
+_BY_ENTRY = [("entry_ts_ms", "ascending"), ("call_id", "ascending")]
 _SAMPLE = """
 SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY symbol ORDER BY timestamp) - 1 AS bar_number,
     row_number() OVER (ORDER BY symbol, timestamp) - 1 AS place, count(*) OVER () AS total
@@ -100,7 +100,7 @@ def trades(run: Run, symbol: str | None = None, direction: str | None = None, **
 
 
 def equity(run: Run, symbol: str | None = None, policy: str | None = None) -> Equity:
-    """Return a run's equity: of a symbol or of all together; of trades on alerts by their exit, of one policy.
+    """Return a run's equity: of a symbol or of all together; of trades on alerts by their entry, of one policy.
 
     A symbol of alerts is a mint; their policy is the first of the run unless one is named.
 
@@ -126,10 +126,10 @@ def equity(run: Run, symbol: str | None = None, policy: str | None = None) -> Eq
         calls = alerts.filter(pc.equal(alerts["mint"], symbol))["call_id"].combine_chunks()
         rows = rows.filter(pc.is_in(rows["call_id"], calls))
         _some(rows, symbol, run, "symbol")
-    rows = rows.filter(pc.is_valid(rows["ret_q"])).sort_by(_BY_EXIT)
+    rows = rows.filter(pc.is_valid(rows["ret_q"])).sort_by(_BY_ENTRY)
     sums = np.cumsum(rows["ret_q"].to_numpy()) / 100
     falls = sums - np.maximum.accumulate(np.maximum(sums, 0.0)) if sums.size else sums
-    table = rows.select(["call_id", "exit_ts_ms", "realized_return_bps"]).replace_schema_metadata(None)
+    table = rows.select(["call_id", "entry_ts_ms", "realized_return_bps"]).replace_schema_metadata(None)
     table = table.add_column(0, "trade_number", pa.array(np.arange(1, sums.size + 1)))
     table = table.append_column("cumulative_return_bps", pa.array(sums, pa.float64()))
     table = table.append_column("drawdown_bps", pa.array(falls, pa.float64()))

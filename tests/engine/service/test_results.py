@@ -36,11 +36,11 @@ def test_trades_of_alerts_say_whose_they_are(runs):
     assert 0 == results.trades(runs["policy"], direction="short").total
 
 
-def test_equity_of_alerts_adds_up_by_exit(runs):
+def test_equity_of_alerts_adds_up_by_entry(runs):
     found = results.equity(runs["policy"])
     done = sorted(
         (row for row in rows(runs["policy"], "trades") if row["ret_q"] is not None),
-        key=lambda row: (row["exit_ts_ms"], row["entry_ts_ms"], row["call_id"]),
+        key=lambda row: (row["entry_ts_ms"], row["call_id"]),
     )
     sums, high, falls, total = [], 0.0, [], 0
     for row in done:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import date
 
 import pyarrow.compute as pc
@@ -174,6 +175,15 @@ def test_two_runs_of_one_second_do_not_collide(run, tmp_path):
     first, second = write_files(run, tmp_path), write_files(run, tmp_path)
 
     assert f"{first.name}_2" == second.name
+
+
+def test_a_symbol_that_is_a_formula_is_a_text_in_csv(run, tmp_path):
+    trades = run.tables["session_trades"]
+    at, cells = trades.column_names.index("symbol"), ["=HYPERLINK(1)"] * trades.num_rows
+    hostile = replace(run, tables={**run.tables, "session_trades": trades.set_column(at, "symbol", [cells])})
+    written = pa_csv.read_csv(write_files(hostile, tmp_path) / "all_trades.csv")
+
+    assert {"'=HYPERLINK(1)"} == set(written["symbol"].to_pylist())
 
 
 @pytest.mark.parametrize(("symbol", "plain"), [("SPY", True), ("BRK-B", True), ("BTC/USDT", False), ("../x", False)])
