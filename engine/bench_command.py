@@ -15,8 +15,9 @@ def bench(questions: list[str] | None = None, *, figures: bool = False) -> int:
     """Measure how fast it is on this machine; works in a clone of the repository.
 
     Args:
-        questions: What to measure (default: all): api, cache, catalog, exits, guards, indicators, million, paths,
-            peers, real, scale, search, session, slices, start, trace_store, traces, verify.
+        questions: What to measure (default: all): api, cache, catalog, cluster, dashboard, exits, guards,
+            indicators, labs, labs_fetch, million, paths, peers, real, report, scale, search, session,
+            slices, sources, start, trace_store, traces, verify.
         figures: Write the table into bench/FIGURES.md, and the curves beside it.
     """
     if not (ROOT / "bench" / "conftest.py").is_file():

@@ -233,7 +233,7 @@ def flip(path, at):
 @pytest.mark.parametrize(
     ("run_type", "config", "message"),
     [
-        ("lab", {}, "is of type lab; those that can be repeated: path-only, policy, search"),
+        ("rerun", {}, "is of type rerun; those that can be repeated: path-only, policy, search"),
         ("policy", {"fill_semantics": "FS-0"}, "filled by FS-0, this version fills by FS-1; repeat it with version"),
     ],
 )

@@ -110,7 +110,7 @@ def test_plots(runs, kind, what, title):
 def test_the_equity_that_is_plotted_is_the_sum_of_the_trades(runs):
     run = of(runs, "policy")
     rows = [row for row in run.table().to_pylist() if row["realized_return_bps"] is not None]
-    rows.sort(key=lambda row: row["entry_ts_ms"])
+    rows.sort(key=lambda row: (row["entry_ts_ms"], row["call_id"]))
     sums = np.cumsum([row["realized_return_bps"] / 100 for row in rows])
     above, below = run.plot("equity").data
 
