@@ -37,7 +37,7 @@ test-web: .venv/web/installed ## report, API and dashboard in a real browser; ne
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends chromium; } || \
 		{ echo 'chromium is missing and was not installed: apt-get install chromium' >&2; exit 1; }
-	.venv/web/bin/python -m pytest tests/web
+	.venv/web/bin/python -m pytest $(TWO) tests/web
 
 screenshots: .venv/web/installed ## the pictures of the guides, anew; needs chromium
 	PYTHONPATH=tests:tests/web .venv/web/bin/python tests/web/screenshots.py

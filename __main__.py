@@ -1,5 +1,6 @@
 """The front door: ``highwater`` and ``python -m highwater``."""
 
+import atexit
 import contextlib
 import os
 import sys
@@ -17,12 +18,12 @@ def main() -> None:
         if not line:
             raise
         print(f"highwater: {line}", file=sys.stderr)
-    if code in (130, 143):  # a signal may have met compiled code half loaded, which the interpreter's end would touch
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    if code not in (130, 143):  # after a signal code may be half loaded, which an end in order would touch
+        atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)  # at its end the interpreter now and then aborts on a thread of Arrow's (arrow #34314)
 
 
 def _run() -> int:

@@ -43,7 +43,7 @@ class Seen(HTMLParser):
         self.elements.append(tag)
         loads = [value for name, value in attrs if name in ("src", "href", "xlink:href")]
         self.acts += [name for name, _ in attrs if name.startswith("on")]
-        self.acts += [value for value in loads if not value.startswith("#")]
+        self.acts += [value for value in loads if not value.startswith(("#", "data:"))]
         if ("http-equiv", "Content-Security-Policy") in attrs:
             self.policy = dict(attrs)["content"]
 
@@ -61,10 +61,10 @@ def test_a_name_is_no_part_of_a_page(tmp_path):  # F099
     page = (tmp_path / "p").read_text()
     seen = Seen(page)
 
-    assert (0, "") == (done.code, done.err)
+    assert 0 == done.code, done.err
     assert SCRIPT not in page
     assert "default-src 'none'; script-src 'sha256-" in seen.policy
     assert [] == seen.acts
-    assert 1 == seen.elements.count("script")
-    assert not {"img", "iframe", "object", "link", "form"} & {*seen.elements}
+    assert 1 == page.count("<script>")  # ours; the others hold data
+    assert not {"img", "iframe", "object", "form"} & {*seen.elements}
     assert {"html", "meta", "table", "svg"} <= {*seen.elements}

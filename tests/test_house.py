@@ -95,8 +95,7 @@ def test_importing_highwater_imports_neither_numpy_nor_numba(tmp_path):
 
 
 def test_help_needs_no_settings_of_sessions_and_no_calendar(tmp_path):
-    code = "import sys\nfrom highwater.__main__ import main\nsys.argv = ['highwater', '--help']\n"
-    code += "try: main()\nexcept SystemExit: pass\n"
+    code = "import sys\nfrom highwater.__main__ import _run\nsys.argv = ['highwater', '--help']\n_run()\n"
     code += "print(sorted({'numba', 'pydantic', 'pandas', 'exchange_calendars'} & set(sys.modules)))"
 
     assert "[]" == python(code, tmp_path).splitlines()[-1]
