@@ -15,7 +15,7 @@ from highwater.bench.figures import Point, curves
 from highwater.kernels import threads
 
 FIGURES, BEGIN, END = Path(__file__).parent / "FIGURES.md", "<!-- figures -->", "<!-- /figures -->"
-BASELINE, FIGURES = Path(__file__).with_name("baseline.json"), Path(__file__).with_name("figures.svg")
+BASELINE, CURVES = Path(__file__).with_name("baseline.json"), Path(__file__).with_name("figures.svg")
 
 
 class Times(NamedTuple):
@@ -132,7 +132,7 @@ def pytest_terminal_summary(terminalreporter, config):
     for line in config.stash.get(WORSE, []):
         terminalreporter.write_line(line, red=True)
     if config.getoption("--figures") and points:
-        FIGURES.write_text(curves(points))
+        CURVES.write_text(curves(points))
     if config.getoption("--figures"):
         before, _, rest = FIGURES.read_text().partition(BEGIN)
         FIGURES.write_text("\n".join([before + BEGIN, *lines, END + rest.partition(END)[2]]))
