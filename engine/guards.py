@@ -160,7 +160,7 @@ def evidence(
         chance, ratio = chance_of(sums, trial, luck), ratio_of(sums[0], luck, tried)
     return Evidence(
         trial,
-        _mean(returns),
+        mean_bps(returns),
         float(np.median(returns)) / MICRO_BPS,
         float((returns > 0).mean()),
         returns.size,
@@ -271,12 +271,12 @@ def spread_of(there: Ground, returns: Ints, sums: Ints, luck: Luck | None) -> Sp
     return Spread(
         low,
         high,
-        _mean(best[1:]),
-        _mean(best[5:]),
+        mean_bps(best[1:]),
+        mean_bps(best[5:]),
         _without(callers, returns),
         _without(mints, returns),
         float(np.maximum(best[: ceil(best.size / 100)], 0).sum() / gain) if gain else nan,
-        tuple(Part(name, some.size, _mean(some)) for name, some in by_month),
+        tuple(Part(name, some.size, mean_bps(some)) for name, some in by_month),
     )
 
 
@@ -287,7 +287,7 @@ def _without(names: np.ndarray, returns: Ints) -> Part:
     np.add.at(sums, number, returns)
     best = int(np.argmax(sums))
     rest = returns[number != best]
-    return Part(str(different[best]), rest.size, _mean(rest))
+    return Part(str(different[best]), rest.size, mean_bps(rest))
 
 
 def quality_of(prepared: Prepared, policy: Policy, trades: dict[str, Any], threads: int | None) -> Quality:
@@ -318,9 +318,10 @@ def stressed(prepared: Prepared, policy: Policy, threads: int | None) -> Sequenc
     found = []
     for name, changed in lanes:
         trades, _ = trade_columns(changed, policy, threads)
-        found.append(Lane(name, _mean(np.ma.getdata(trades["ret_q"])[changed.ok])))
+        found.append(Lane(name, mean_bps(np.ma.getdata(trades["ret_q"])[changed.ok])))
     return found
 
 
-def _mean(returns: Ints) -> float:
+def mean_bps(returns: Ints) -> float:
+    """Return the mean of returns in millionths, in basis points; NaN of none."""
     return float(returns.mean()) / MICRO_BPS if returns.size else nan

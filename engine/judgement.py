@@ -13,13 +13,13 @@ from ..kernels.arrays import Ints, Policies
 from .frontier import Frontier
 from .guards import Evidence, evidence, ranked_columns, unseen_of
 from .ledger import Ledger, ledger_of
-from .luck import SAMPLE, Luck, luck_of
+from .luck import CHUNK, LEAST_DAYS, SAMPLE, Luck, luck_by_day, luck_of
 from .neighbours import neighbourhood
 from .objective import PLATEAU
 from .policy import to_arrays
 from .progress import progress
 from .settings import Guards, Store
-from .tallies import Ground, by_day
+from .tallies import Calendar, Ground, by_day
 from .verdict import Verdict, verdict_on
 
 
@@ -63,26 +63,36 @@ class Judgement:
     def document(self) -> dict[str, Any]:
         """Return it as JSON values, null for what is undefined; nothing of it depends on when it was made."""
         luck, ledger = self.luck, self.ledger
-        search = luck and {
-            "trials": luck.trials,
-            "distinct": luck.distinct,
-            "refined": luck.trials - luck.blind,
-            "days": luck.calendar.days,
-            "mean_block_days": luck.length,
-            "resamples": luck.highs.size,
-            "sharpe_variance": luck.sharpe_variance,
-        }
+        search = luck and search_of(luck) | {"distinct": luck.distinct, "refined": luck.trials - luck.blind}
         found = {
-            "verdict": self.verdict and self.verdict.word,
-            "failing": self.verdict and self.verdict.failing,
-            "checks": self.verdict and [asdict(check) for check in self.verdict.checks],
-            "thresholds": asdict(self.asked),
+            **verdict_of(self.verdict, self.asked),
             "tried": ledger and ledger.tried,
             "holdout_peeks": ledger and ledger.peeks,
             "search": search,
             "winner": self.evidence and asdict(self.evidence),
         }
         return defined(found)
+
+
+def verdict_of(verdict: Verdict | None, asked: Guards) -> dict[str, Any]:
+    """Return what a document says of a verdict: its word, its checks, what they asked for."""
+    return {
+        "verdict": verdict and verdict.word,
+        "failing": verdict and verdict.failing,
+        "checks": verdict and [asdict(check) for check in verdict.checks],
+        "thresholds": asdict(asked),
+    }
+
+
+def search_of(luck: Luck) -> dict[str, Any]:
+    """Return what a document says of the search that a verdict rests on."""
+    return {
+        "trials": luck.trials,
+        "days": luck.calendar.days,
+        "mean_block_days": luck.length,
+        "resamples": luck.highs.size,
+        "sharpe_variance": luck.sharpe_variance,
+    }
 
 
 def judge(
@@ -126,6 +136,18 @@ def sample_rows(count: int) -> Ints:
     """Return the numbers of the trials that stand for all: evenly spread, at most SAMPLE."""
     few = min(count, SAMPLE)
     return np.arange(few) * count // few
+
+
+def luck_of_days(sums: Ints, held: int, threads: int, first: int = 0) -> Luck | None:
+    """Return the ``Luck`` of what was made by day, int64[N, D] from day ``first`` on, one observation a day.
+
+    ``held``: the longest that what is earned on a day takes, ms. None for fewer than three days.
+    """
+    if sums.shape[1] < LEAST_DAYS:
+        return None
+    known = Calendar(first, np.ones(sums.shape[1], np.int64))
+    blocks = (sums[s : s + CHUNK] for s in range(0, len(sums), CHUNK))
+    return luck_by_day(known, held, sums[sample_rows(len(sums))], blocks, len(sums), threads)
 
 
 def defined(value: Any) -> Any:

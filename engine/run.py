@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
-from ..io.errors import AccessError, HighwaterError, StoreError
+from ..io.errors import AccessError, HighwaterError, StoreError, found_or_raised
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
 from .baseline import Measured, path_metrics
@@ -45,9 +45,7 @@ class Outcome:
     @property
     def path(self) -> Path:
         """Where the run lies. Raises what kept it from being saved: ask last, its numbers are there all the same."""
-        if isinstance(self.saved, HighwaterError):
-            raise self.saved
-        return self.saved
+        return found_or_raised(self.saved)
 
 
 def run_baseline(prepared: Prepared, store: Store, multiples: tuple[float, ...], command: tuple[str, ...]) -> Outcome:

@@ -57,7 +57,7 @@ def sync(root: str | Path) -> SyncReport:
             new, indexes, report = _compared(root, old, damage)
             if report.written:
                 strategies = _strategies(last_strategies(folder) if old else None, new, indexes)
-                publish(folder, new._replace(strategies=strategies))
+                publish(folder, new, strategies)
             tidy(folder)
     return report
 

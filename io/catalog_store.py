@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from .catalog_rows import ARTIFACTS, RUNS
-from .catalog_strategies import STRATEGIES
 from .digest import canonical_json, file_sha256
 from .durable import NewFile, sync_folder
 from .errors import BusyError, IntegrityError, MissingError, StoreError
@@ -41,11 +40,10 @@ GROUP BY data_digest
 
 
 class Generation(NamedTuple):
-    """The tables of a catalog."""
+    """The tables of a catalog, but for its strategies."""
 
     runs: pa.Table
     artifacts: pa.Table
-    strategies: pa.Table = STRATEGIES.empty_table()
 
 
 def current(root: str | Path) -> Path:
@@ -165,7 +163,7 @@ def last_strategies(folder: Path) -> pa.Table:
         return database.sql("FROM catalog.strategies").to_arrow_table()
 
 
-def publish(folder: Path, tables: Generation) -> None:
+def publish(folder: Path, tables: Generation, strategies: pa.Table) -> None:
     """Write the next generation, make it durable, and swap the pointer."""
     import duckdb
 
@@ -174,7 +172,7 @@ def publish(folder: Path, tables: Generation) -> None:
     try:
         with contextlib.closing(duckdb.connect(":memory:", config=_SAFE)) as database:
             database.execute(f"ATTACH {quoted(path)} AS catalog (STORAGE_VERSION 'v1.2.0')")
-            for name, table in tables._asdict().items():
+            for name, table in (tables._asdict() | {"strategies": strategies}).items():
                 database.register("given", table)
                 database.execute(f"CREATE TABLE catalog.{name} AS FROM given")
             database.execute("USE catalog")  # so that the view names no database: who opens the file calls it otherwise

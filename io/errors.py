@@ -4,6 +4,10 @@ A message names the place, what is there and what must be there instead:
 ``alerts.csv:7: alert_ts_ms is 'soon'; it must be an integer, milliseconds since 1970 UTC``.
 """
 
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
 
 class HighwaterError(Exception):
     """Base of every error the user can act on. ``code`` is the stable name, ``exit_code`` the process's."""
@@ -15,6 +19,13 @@ class HighwaterError(Exception):
         self.code = code or type(self).default_code
 
     default_code = "E_BUG"
+
+
+def found_or_raised(found: Found | HighwaterError) -> Found:
+    """Return what was found; raises the error that stands in its place."""
+    if isinstance(found, HighwaterError):
+        raise found
+    return found
 
 
 class UsageError(HighwaterError, ValueError):

@@ -12,8 +12,8 @@ import pyarrow as pa
 from .durable import disk_errors
 from .errors import BusyError, StoreError, UsageError
 from .exports import NEW, placed
+from .fields import TEXT
 from .manifest import Manifest
-from .schemas import TEXT
 
 SCHEMA = "highwater"
 _RUNS = ("run_id", "run_type", "status", "created_at", "command", "config_digest", "config", "version")

@@ -9,8 +9,9 @@ import pyarrow as pa
 from ..kernels.arrays import Ints
 from .columns import pc
 from .errors import IntegrityError
+from .fields import FLOAT, INT, TEXT
 from .names import safe_name
-from .schemas import FLOAT, INT, TEXT, table
+from .schemas import table
 from .slices import COLUMNS, Slice
 
 Each = tuple[Iterator[tuple[str, pa.Table]], pa.Table]  # (file, rows) of each item, and the index of all

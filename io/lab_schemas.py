@@ -5,7 +5,7 @@ Money is in the row's ``currency``, a name in ``_usdt`` in USDT; ``_pct`` is per
 
 import pyarrow as pa
 
-TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+from .fields import BOOL, FLOAT, INT, TEXT, fields_of
 
 # Where each table lies in a run's directory.
 PATHS = {
@@ -21,123 +21,120 @@ PATHS = {
 }
 
 
-def _fields(kind: pa.DataType, names: str) -> list[pa.Field]:
-    """Return one field a name; a name ending in ``!`` may not be null."""
-    return [pa.field(name.rstrip("!"), kind, nullable=not name.endswith("!")) for name in names.split()]
-
-
 # One row a backtest: what the server says of it. ``reported_`` figures are its own sums over all its reports.
 BACKTESTS = pa.schema(
     [
-        *_fields(TEXT, "run_id! lab_id! backtest_id!"),
-        *_fields(INT, "status_code generation population"),
-        *_fields(TEXT, "script_id script_name account_id market_tag currency"),
-        *_fields(FLOAT, "leverage"),
-        *_fields(BOOL, "has_runtime!"),
-        *_fields(INT, "reports! reported_orders reported_positions reported_winning_positions"),
-        *_fields(FLOAT, "reported_gross_profit reported_fees reported_realized_profit reported_unrealized_profit"),
-        *_fields(FLOAT, "reported_margin reported_roi_on_margin_pct reported_balance"),
-        *_fields(FLOAT, "starting_balance start_price buy_hold_pct"),
-        *_fields(TEXT, "parameters"),
+        *fields_of(TEXT, "run_id! lab_id! backtest_id!"),
+        *fields_of(INT, "status_code generation population"),
+        *fields_of(TEXT, "script_id script_name account_id market_tag currency"),
+        *fields_of(FLOAT, "leverage"),
+        *fields_of(BOOL, "has_runtime!"),
+        *fields_of(INT, "reports! reported_orders reported_positions reported_winning_positions"),
+        *fields_of(FLOAT, "reported_gross_profit reported_fees reported_realized_profit reported_unrealized_profit"),
+        *fields_of(FLOAT, "reported_margin reported_roi_on_margin_pct reported_balance"),
+        *fields_of(FLOAT, "starting_balance start_price buy_hold_pct"),
+        *fields_of(TEXT, "parameters"),
     ]
 )
 
 # One row a position. ``realized_profit`` is net of ``fees``; ``gross_profit`` is what it was before them.
 POSITIONS = pa.schema(
     [
-        *_fields(TEXT, "run_id! backtest_id!"),
-        *_fields(INT, "number!"),
-        *_fields(TEXT, "position_id account_id market_tag currency direction"),
-        *_fields(BOOL, "closed!"),
-        *_fields(FLOAT, "leverage"),
-        *_fields(INT, "entry_ts_ms exit_ts_ms"),
-        *_fields(FLOAT, "entry_price exit_price amount margin"),
-        *_fields(FLOAT, "gross_profit fees realized_profit unrealized_profit roi_on_margin_pct"),
-        *_fields(INT, "entry_orders! exit_orders!"),
+        *fields_of(TEXT, "run_id! backtest_id!"),
+        *fields_of(INT, "number!"),
+        *fields_of(TEXT, "position_id account_id market_tag currency direction"),
+        *fields_of(BOOL, "closed!"),
+        *fields_of(FLOAT, "leverage"),
+        *fields_of(INT, "entry_ts_ms exit_ts_ms"),
+        *fields_of(FLOAT, "entry_price exit_price amount margin"),
+        *fields_of(FLOAT, "gross_profit fees realized_profit unrealized_profit roi_on_margin_pct"),
+        *fields_of(INT, "entry_orders! exit_orders!"),
     ]
 )
 
 # One row an order of a position: ``position`` is the number of its position in the backtest.
 ORDERS = pa.schema(
     [
-        *_fields(TEXT, "run_id! backtest_id!"),
-        *_fields(INT, "position! number!"),
-        *_fields(TEXT, "order_id side!"),
-        *_fields(INT, "direction_code type_code placed_ts_ms filled_ts_ms"),
-        *_fields(FLOAT, "price executed_price amount filled_amount fees"),
-        *_fields(TEXT, "fee_currency"),
-        *_fields(FLOAT, "margin gross_profit return_on_margin_pct"),
-        *_fields(TEXT, "note"),
+        *fields_of(TEXT, "run_id! backtest_id!"),
+        *fields_of(INT, "position! number!"),
+        *fields_of(TEXT, "order_id side!"),
+        *fields_of(INT, "direction_code type_code placed_ts_ms filled_ts_ms"),
+        *fields_of(FLOAT, "price executed_price amount filled_amount fees"),
+        *fields_of(TEXT, "fee_currency"),
+        *fields_of(FLOAT, "margin gross_profit return_on_margin_pct"),
+        *fields_of(TEXT, "note"),
     ]
 )
 
 # One row a backtest, the best first (engine/labs/METRICS.md says what each figure means).
 ANALYTICS = pa.schema(
     [
-        *_fields(TEXT, "run_id!"),
-        *_fields(INT, "rank!"),
-        *_fields(TEXT, "backtest_id! script_name script_id"),
-        *_fields(INT, "generation population"),
-        *_fields(TEXT, "account_id market_tag currency"),
-        *_fields(FLOAT, "leverage"),
-        *_fields(INT, "start_time_ms end_time_ms days"),
-        *_fields(BOOL, "complete!"),
-        *_fields(INT, "orders positions open_positions total_trades winning_trades losing_trades"),
-        *_fields(FLOAT, "win_rate starting_balance gross_profit fees fees_usdt realized_profit realized_profits_usdt"),
-        *_fields(FLOAT, "unrealized_profit margin roi_on_margin_pct return_on_balance_pct buy_hold_pct"),
-        *_fields(BOOL, "beats_buy_hold"),
-        *_fields(FLOAT, "max_drawdown_amount max_drawdown_pct sharpe_daily sharpe_annual profit_factor expectancy"),
-        *_fields(FLOAT, "average_winner average_loser largest_winner largest_loser exposure"),
-        *_fields(INT, "average_holding_ms longest_holding_ms"),
-        *_fields(TEXT, "parameters"),
+        *fields_of(TEXT, "run_id!"),
+        *fields_of(INT, "rank!"),
+        *fields_of(TEXT, "backtest_id! script_name script_id"),
+        *fields_of(INT, "generation population"),
+        *fields_of(TEXT, "account_id market_tag currency"),
+        *fields_of(FLOAT, "leverage"),
+        *fields_of(INT, "start_time_ms end_time_ms days"),
+        *fields_of(BOOL, "complete!"),
+        *fields_of(INT, "orders positions open_positions total_trades winning_trades losing_trades"),
+        *fields_of(
+            FLOAT, "win_rate starting_balance gross_profit fees fees_usdt realized_profit realized_profits_usdt"
+        ),
+        *fields_of(FLOAT, "unrealized_profit margin roi_on_margin_pct return_on_balance_pct buy_hold_pct"),
+        *fields_of(BOOL, "beats_buy_hold"),
+        *fields_of(FLOAT, "max_drawdown_amount max_drawdown_pct sharpe_daily sharpe_annual profit_factor expectancy"),
+        *fields_of(FLOAT, "average_winner average_loser largest_winner largest_loser exposure"),
+        *fields_of(INT, "average_holding_ms longest_holding_ms"),
+        *fields_of(TEXT, "parameters"),
     ]
 )
 
 # One row a backtest and UTC day on which a position closed.
 DAYS = pa.schema(
     [
-        *_fields(TEXT, "run_id! backtest_id! day!"),
-        *_fields(INT, "trades!"),
-        *_fields(FLOAT, "realized_profit! return_on_balance"),
+        *fields_of(TEXT, "run_id! backtest_id! day!"),
+        *fields_of(INT, "trades!"),
+        *fields_of(FLOAT, "realized_profit! return_on_balance"),
     ]
 )
 
 # One row a backtest and instant at which positions closed: the realised curve, which begins at the starting balance.
 EQUITY = pa.schema(
     [
-        *_fields(TEXT, "run_id! backtest_id!"),
-        *_fields(INT, "exit_ts_ms! trades!"),
-        *_fields(FLOAT, "realized_profit! cumulative_profit! drawdown! equity drawdown_pct"),
+        *fields_of(TEXT, "run_id! backtest_id!"),
+        *fields_of(INT, "exit_ts_ms! trades!"),
+        *fields_of(FLOAT, "realized_profit! cumulative_profit! drawdown! equity drawdown_pct"),
     ]
 )
 
 # What a user's own function found: one row a backtest, function and name.
 CUSTOM = pa.schema(
-    [*_fields(TEXT, "run_id! backtest_id! function! metric!"), *_fields(FLOAT, "number"), *_fields(TEXT, "text")]
+    [*fields_of(TEXT, "run_id! backtest_id! function! metric!"), *fields_of(FLOAT, "number"), *fields_of(TEXT, "text")]
 )
 
 # One row a filled order, held against our candles: ``verdict`` possible, ambiguous, impossible or no_candle.
 FILLS = pa.schema(
     [
-        *_fields(TEXT, "run_id! backtest_id!"),
-        *_fields(INT, "position! number!"),
-        *_fields(TEXT, "side!"),
-        *_fields(INT, "filled_ts_ms"),
-        *_fields(FLOAT, "executed_price candle_low candle_high outside_bps"),
-        *_fields(TEXT, "verdict! why!"),
+        *fields_of(TEXT, "run_id! backtest_id!"),
+        *fields_of(INT, "position! number!"),
+        *fields_of(TEXT, "side!"),
+        *fields_of(INT, "filled_ts_ms"),
+        *fields_of(FLOAT, "executed_price candle_low candle_high outside_bps"),
+        *fields_of(TEXT, "verdict! why!"),
     ]
 )
 
 # One row a closed position: what the lab says it made, and what it makes by FS-1 on our candles.
 REPLAY = pa.schema(
     [
-        *_fields(TEXT, "run_id! backtest_id!"),
-        *_fields(INT, "position!"),
-        *_fields(TEXT, "market_tag direction status!"),
-        *_fields(TEXT, "fills!"),
-        *_fields(FLOAT, "realized_profit"),
-        *_fields(INT, "fs1_entry_ts_ms fs1_exit_ts_ms"),
-        *_fields(FLOAT, "fs1_entry_price fs1_exit_price fs1_profit worst_profit best_profit"),
+        *fields_of(TEXT, "run_id! backtest_id!"),
+        *fields_of(INT, "position!"),
+        *fields_of(TEXT, "market_tag direction status!"),
+        *fields_of(TEXT, "fills!"),
+        *fields_of(FLOAT, "realized_profit"),
+        *fields_of(INT, "fs1_entry_ts_ms fs1_exit_ts_ms"),
+        *fields_of(FLOAT, "fs1_entry_price fs1_exit_price fs1_profit worst_profit best_profit"),
     ]
 )
 

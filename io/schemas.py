@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from . import lab_schemas, session_schemas
+from .fields import BOOL, FLOAT, INT, TEXT, fields_of
 
 SCHEMA_VERSION = 1
 MULTIPLES = (2.0, 3.0, 4.0, 5.0, 10.0)
@@ -35,7 +36,6 @@ PATHS = {
     **lab_schemas.PATHS,
 }
 
-TEXT, INT, FLOAT, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
 # Every exit parameter a search may vary, in the order of its columns.
 PARAMETERS = {
@@ -49,11 +49,6 @@ PARAMETERS = {
     **{f"rung{i}": FLOAT for i in range(1, 7)},
     **{f"rung{i}_frac_bps": INT for i in range(1, 7)},
 }
-
-
-def _fields(kind: pa.DataType, names: str) -> list[pa.Field]:
-    """Return one field a name; a name ending in ``!`` may not be null."""
-    return [pa.field(name.rstrip("!"), kind, nullable=not name.endswith("!")) for name in names.split()]
 
 
 def multiple_name(multiple: float) -> str:
@@ -73,76 +68,76 @@ def _judged(k: str) -> list[pa.Field]:
     """
     ends = f"hit_{k}_low hit_{k}_high hit_{k}_km_low hit_{k}_km_high hit_{k}_shrunk hit_{k}_q"
     return [
-        *_fields(INT, f"calls_reached_{k} calls_data_ended_{k} calls_died_{k}"),
-        *_fields(FLOAT, ends),
-        *_fields(INT, f"hit_{k}_needs"),
+        *fields_of(INT, f"calls_reached_{k} calls_data_ended_{k} calls_died_{k}"),
+        *fields_of(FLOAT, ends),
+        *fields_of(INT, f"hit_{k}_needs"),
     ]
 
 
 ALERTS = pa.schema(
     [
-        *_fields(TEXT, "call_id! mint! caller_name! chain!"),
-        *_fields(INT, "alert_ts_ms!"),
-        *_fields(TEXT, "created_at! alert_id"),
-        *_fields(FLOAT, "alert_price mcap_usd"),
+        *fields_of(TEXT, "call_id! mint! caller_name! chain!"),
+        *fields_of(INT, "alert_ts_ms!"),
+        *fields_of(TEXT, "created_at! alert_id"),
+        *fields_of(FLOAT, "alert_price mcap_usd"),
     ]
 )
 
 TRADES = pa.schema(
     [
-        *_fields(TEXT, "run_id! policy_id call_id!"),
-        *_fields(INT, "entry_ts_ms"),
-        *_fields(FLOAT, "entry_px"),
-        *_fields(INT, "exit_ts_ms"),
-        *_fields(FLOAT, "exit_px"),
-        *_fields(TEXT, "exit_reason"),
-        *_fields(FLOAT, "realized_return_bps"),
-        *_fields(BOOL, "stop_out"),
-        *_fields(FLOAT, "max_adverse_excursion_bps max_favorable_excursion_bps"),
-        *_fields(INT, "time_exposed_ms"),
-        *_fields(FLOAT, "tail_capture worst_bps best_bps"),
-        *_fields(BOOL, "ambiguous"),
-        *_fields(TEXT, "flags status!"),
-        *_fields(BOOL, "gap censored"),
-        *_fields(INT, "exit_bar n_ambiguous_bars n_fills ret_q"),
-        *_fields(FLOAT, "gross"),
+        *fields_of(TEXT, "run_id! policy_id call_id!"),
+        *fields_of(INT, "entry_ts_ms"),
+        *fields_of(FLOAT, "entry_px"),
+        *fields_of(INT, "exit_ts_ms"),
+        *fields_of(FLOAT, "exit_px"),
+        *fields_of(TEXT, "exit_reason"),
+        *fields_of(FLOAT, "realized_return_bps"),
+        *fields_of(BOOL, "stop_out"),
+        *fields_of(FLOAT, "max_adverse_excursion_bps max_favorable_excursion_bps"),
+        *fields_of(INT, "time_exposed_ms"),
+        *fields_of(FLOAT, "tail_capture worst_bps best_bps"),
+        *fields_of(BOOL, "ambiguous"),
+        *fields_of(TEXT, "flags status!"),
+        *fields_of(BOOL, "gap censored"),
+        *fields_of(INT, "exit_bar n_ambiguous_bars n_fills ret_q"),
+        *fields_of(FLOAT, "gross"),
     ]
 )
 
 FILLS = pa.schema(
     [
-        *_fields(TEXT, "run_id! policy_id call_id!"),
-        *_fields(INT, "fill! ts_ms!"),
-        *_fields(FLOAT, "price!"),
-        *_fields(INT, "frac_bps!"),
-        *_fields(TEXT, "reason!"),
-        *_fields(BOOL, "gap!"),
+        *fields_of(TEXT, "run_id! policy_id call_id!"),
+        *fields_of(INT, "fill! ts_ms!"),
+        *fields_of(FLOAT, "price!"),
+        *fields_of(INT, "frac_bps!"),
+        *fields_of(TEXT, "reason!"),
+        *fields_of(BOOL, "gap!"),
     ]
 )
 
 SUMMARY = pa.schema(
     [
-        *_fields(TEXT, "run_id!"),
-        *_fields(INT, "calls_processed! calls_excluded! trades_count!"),
-        *_fields(FLOAT, "avg_return_bps median_return_bps p25_return_bps p75_return_bps p90_return_bps"),
-        *_fields(FLOAT, "win_rate profit_factor stop_out_rate avg_max_adverse_excursion_bps avg_time_exposed_ms"),
-        *_fields(FLOAT, "avg_tail_capture median_tail_capture mean_worst_bps mean_best_bps ambiguous_rate"),
-        *_fields(INT, "gain_q loss_q"),
-        *_fields(TEXT, "verdict intrabar"),
+        *fields_of(TEXT, "run_id!"),
+        *fields_of(INT, "calls_processed! calls_excluded! trades_count!"),
+        *fields_of(FLOAT, "avg_return_bps median_return_bps p25_return_bps p75_return_bps p90_return_bps"),
+        *fields_of(FLOAT, "win_rate profit_factor stop_out_rate avg_max_adverse_excursion_bps avg_time_exposed_ms"),
+        *fields_of(FLOAT, "avg_tail_capture median_tail_capture mean_worst_bps mean_best_bps ambiguous_rate"),
+        *fields_of(INT, "gain_q loss_q"),
+        *fields_of(TEXT, "verdict intrabar"),
     ]
 )
 
 CALLERS = pa.schema(
     [
-        *_fields(TEXT, "run_id! caller_name!"),
-        *_fields(INT, "calls! calls_excluded!"),
-        *_fields(FLOAT, "hit_2x_rate hit_3x_rate hit_4x_rate hit_5x_rate hit_10x_rate"),
-        *_fields(FLOAT, "hit_2x_km hit_3x_km hit_4x_km hit_5x_km hit_10x_km"),
-        *_fields(FLOAT, "median_ath_mult p25_ath_mult p75_ath_mult median_t_2x_ms median_dd_overall"),
-        *_fields(FLOAT, "median_dd_pre_2x_or_horizon median_ret_end_bps censored_rate"),
-        *_fields(INT, "trades_count"),
-        *_fields(FLOAT, "avg_return_bps median_return_bps win_rate stop_out_rate mean_worst_bps mean_best_bps"),
-        *_fields(FLOAT, "median_ath_low median_ath_high median_return_low_bps median_return_high_bps caller_score"),
+        *fields_of(TEXT, "run_id! caller_name!"),
+        *fields_of(INT, "calls! calls_excluded!"),
+        *fields_of(FLOAT, "hit_2x_rate hit_3x_rate hit_4x_rate hit_5x_rate hit_10x_rate"),
+        *fields_of(FLOAT, "hit_2x_km hit_3x_km hit_4x_km hit_5x_km hit_10x_km"),
+        *fields_of(FLOAT, "median_ath_mult p25_ath_mult p75_ath_mult median_t_2x_ms median_dd_overall"),
+        *fields_of(FLOAT, "median_dd_pre_2x_or_horizon median_ret_end_bps censored_rate"),
+        *fields_of(INT, "trades_count"),
+        *fields_of(FLOAT, "avg_return_bps median_return_bps win_rate stop_out_rate mean_worst_bps mean_best_bps"),
+        *fields_of(FLOAT, "median_ath_low median_ath_high median_return_low_bps median_return_high_bps caller_score"),
         *(field for k in map(multiple_name, MULTIPLES) for field in _judged(k)),
     ]
 )
@@ -150,19 +145,19 @@ CALLERS = pa.schema(
 # One row a symbol and exchange day: its opening range, and how complete its candles are (SESSIONS sections 2 and 7).
 SESSIONS = pa.schema(
     [
-        *_fields(TEXT, "run_id! symbol! day!"),
-        *_fields(INT, "open_ms! close_ms! or_minutes! or_end_ms!"),
-        *_fields(FLOAT, "or_high or_low or_width upper lower unit norm_vol"),
-        *_fields(TEXT, "or_verdict!"),
-        *_fields(INT, "expected! present!"),
-        *_fields(FLOAT, "coverage!"),
-        *_fields(INT, "or_expected! or_present! first_missing_ms max_gap_ms! zero_volume!"),
-        *_fields(TEXT, "verdict! reasons!"),
+        *fields_of(TEXT, "run_id! symbol! day!"),
+        *fields_of(INT, "open_ms! close_ms! or_minutes! or_end_ms!"),
+        *fields_of(FLOAT, "or_high or_low or_width upper lower unit norm_vol"),
+        *fields_of(TEXT, "or_verdict!"),
+        *fields_of(INT, "expected! present!"),
+        *fields_of(FLOAT, "coverage!"),
+        *fields_of(INT, "or_expected! or_present! first_missing_ms max_gap_ms! zero_volume!"),
+        *fields_of(TEXT, "verdict! reasons!"),
     ]
 )
 
 # ``timestamp`` is ISO 8601 in UTC, ``details`` a JSON text.
-ERRORS = pa.schema(_fields(TEXT, "run_id! timestamp! level! phase! call_id message! details"))
+ERRORS = pa.schema(fields_of(TEXT, "run_id! timestamp! level! phase! call_id message! details"))
 
 # The changes of many strategies, sorted by strategy (its number in the run), then candle.
 TRACES = pa.schema(
@@ -198,40 +193,40 @@ def paths(multiples: tuple[float, ...] = MULTIPLES) -> pa.Schema:
     contract = [multiple_name(k) for k in MULTIPLES]
     extra = list(dict.fromkeys(name for name in map(multiple_name, sorted(multiples)) if name not in contract))
     fields = [
-        *_fields(TEXT, "run_id! call_id! caller_name! mint! chain! interval!"),
-        *_fields(INT, "alert_ts_ms!"),
-        *_fields(FLOAT, "p0"),
+        *fields_of(TEXT, "run_id! call_id! caller_name! mint! chain! interval!"),
+        *fields_of(INT, "alert_ts_ms!"),
+        *fields_of(FLOAT, "p0"),
         *(field for k in contract for field in _hit(k)),
-        *_fields(FLOAT, "dd_bps dd_to_2x_bps"),
-        *_fields(INT, "alert_to_activity_ms"),
-        *_fields(FLOAT, "peak_multiple"),
-        *_fields(INT, "entry_ts_ms alert_to_entry_ms n_bars"),
-        *_fields(FLOAT, "ath_mult"),
-        *_fields(INT, "t_ath_ms"),
-        *_fields(FLOAT, "peak_close_mult"),
+        *fields_of(FLOAT, "dd_bps dd_to_2x_bps"),
+        *fields_of(INT, "alert_to_activity_ms"),
+        *fields_of(FLOAT, "peak_multiple"),
+        *fields_of(INT, "entry_ts_ms alert_to_entry_ms n_bars"),
+        *fields_of(FLOAT, "ath_mult"),
+        *fields_of(INT, "t_ath_ms"),
+        *fields_of(FLOAT, "peak_close_mult"),
     ]
     for k in (*contract, *extra):
         fields += [
             *(_hit(k) if k in extra else ()),
-            *_fields(INT, f"t_{k}_lo_ms"),
-            *_fields(FLOAT, f"dd_pre_{k} dd_pre_{k}_opt dd_pre_{k}_or_horizon dd_after_{k} dd_after_{k}_opt"),
+            *fields_of(INT, f"t_{k}_lo_ms"),
+            *fields_of(FLOAT, f"dd_pre_{k} dd_pre_{k}_opt dd_pre_{k}_or_horizon dd_after_{k} dd_after_{k}_opt"),
         ]
     fields += [
-        *_fields(FLOAT, "dd_overall"),
-        *_fields(BOOL, "recovered"),
-        *_fields(INT, "t_recovery_ms"),
-        *_fields(FLOAT, "dd_initial dd_initial_opt dd_after_ath dd_after_ath_opt mdd mdd_opt ret_end_bps"),
-        *_fields(INT, "max_gap_ms"),
-        *_fields(BOOL, "stale"),
-        *_fields(TEXT, "flags status!"),
-        *_fields(BOOL, "censored"),
-        *_fields(FLOAT, "coverage"),
+        *fields_of(FLOAT, "dd_overall"),
+        *fields_of(BOOL, "recovered"),
+        *fields_of(INT, "t_recovery_ms"),
+        *fields_of(FLOAT, "dd_initial dd_initial_opt dd_after_ath dd_after_ath_opt mdd mdd_opt ret_end_bps"),
+        *fields_of(INT, "max_gap_ms"),
+        *fields_of(BOOL, "stale"),
+        *fields_of(TEXT, "flags status!"),
+        *fields_of(BOOL, "censored"),
+        *fields_of(FLOAT, "coverage"),
     ]
     return pa.schema(fields)
 
 
 def _hit(k: str) -> list[pa.Field]:
-    return [*_fields(BOOL, f"hit_{k}"), *_fields(INT, f"t_{k}_ms")]
+    return [*fields_of(BOOL, f"hit_{k}"), *fields_of(INT, f"t_{k}_ms")]
 
 
 def trials(parameters: tuple[str, ...]) -> pa.Schema:
@@ -241,14 +236,14 @@ def trials(parameters: tuple[str, ...]) -> pa.Schema:
     """
     return pa.schema(
         [
-            *_fields(TEXT, "run_id!"),
-            *_fields(INT, "trial_id!"),
-            *_fields(TEXT, "policy_id"),
+            *fields_of(TEXT, "run_id!"),
+            *fields_of(INT, "trial_id!"),
+            *fields_of(TEXT, "policy_id"),
             *_parameters(parameters),
-            *_fields(INT, "trades_count!"),
-            *_fields(FLOAT, "avg_return_bps median_return_bps win_rate profit_factor stop_out_rate"),
-            *_fields(FLOAT, "mean_worst_bps mean_best_bps ambiguous_rate"),
-            *_fields(INT, "sum_ret_q"),
+            *fields_of(INT, "trades_count!"),
+            *fields_of(FLOAT, "avg_return_bps median_return_bps win_rate profit_factor stop_out_rate"),
+            *fields_of(FLOAT, "mean_worst_bps mean_best_bps ambiguous_rate"),
+            *fields_of(INT, "sum_ret_q"),
         ]
     )
 
@@ -260,7 +255,7 @@ def surface(parameters: tuple[str, ...]) -> pa.Schema:
     varied direction, diagonals included. ``median_return_bps`` is null unless medians were asked for.
     """
     kept = [field for field in trials(parameters) if field.name != "policy_id"]
-    return pa.schema([*kept, *_fields(FLOAT, "plateau_bps!")])
+    return pa.schema([*kept, *fields_of(FLOAT, "plateau_bps!")])
 
 
 def surface_by(by: str, parameters: tuple[str, ...]) -> pa.Schema:
@@ -268,12 +263,12 @@ def surface_by(by: str, parameters: tuple[str, ...]) -> pa.Schema:
     group = {"caller": ("caller_name", TEXT), "day": ("day", pa.date32())}[by]
     return pa.schema(
         [
-            *_fields(TEXT, "run_id!"),
+            *fields_of(TEXT, "run_id!"),
             pa.field(*group, nullable=False),
-            *_fields(INT, "trial_id!"),
+            *fields_of(INT, "trial_id!"),
             *_parameters(parameters),
-            *_fields(INT, "trades_count! sum_ret_q!"),
-            *_fields(FLOAT, "avg_return_bps!"),
+            *fields_of(INT, "trades_count! sum_ret_q!"),
+            *fields_of(FLOAT, "avg_return_bps!"),
         ]
     )
 
@@ -286,16 +281,16 @@ def frontier(parameters: tuple[str, ...], more: tuple[str, ...] = ()) -> pa.Sche
     """
     return pa.schema(
         [
-            *_fields(TEXT, "run_id! caller_name"),
-            *_fields(INT, "trial_id!"),
-            *_fields(TEXT, "policy_params!"),
+            *fields_of(TEXT, "run_id! caller_name"),
+            *fields_of(INT, "trial_id!"),
+            *fields_of(TEXT, "policy_params!"),
             *_parameters(parameters),
-            *_fields(BOOL, "meets_constraints!"),
-            *_fields(FLOAT, "objective_score avg_return_bps median_return_bps stop_out_rate"),
-            *_fields(INT, "rank! trades_count"),
-            *_fields(FLOAT, "win_rate profit_factor mean_worst_bps mean_best_bps ambiguous_rate"),
-            *_fields(TEXT, "policy_id!"),
-            *_fields(FLOAT, " ".join(["p25_return_bps p75_return_bps p90_return_bps max_drawdown_bps", *more])),
+            *fields_of(BOOL, "meets_constraints!"),
+            *fields_of(FLOAT, "objective_score avg_return_bps median_return_bps stop_out_rate"),
+            *fields_of(INT, "rank! trades_count"),
+            *fields_of(FLOAT, "win_rate profit_factor mean_worst_bps mean_best_bps ambiguous_rate"),
+            *fields_of(TEXT, "policy_id!"),
+            *fields_of(FLOAT, " ".join(["p25_return_bps p75_return_bps p90_return_bps max_drawdown_bps", *more])),
         ]
     )
 

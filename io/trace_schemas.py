@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from .schemas import FLOAT, INT, TEXT
+from .fields import FLOAT, INT, TEXT
 
 
 def fields(kind: pa.DataType, names: str) -> list[pa.Field]:

@@ -5,7 +5,6 @@ nothing. Means are per day, in basis points of that balance.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil, isnan, nan
 from typing import Any
@@ -13,12 +12,23 @@ from typing import Any
 import numpy as np
 
 from ...kernels.arrays import Ints
-from ..guards import MICRO_BPS, Evidence, Lane, Part, Quality, Spread, chance_of, interval, ratio_of, unseen_of
-from ..judgement import defined, sample_rows
+from ..guards import (
+    MICRO_BPS,
+    Evidence,
+    Lane,
+    Part,
+    Quality,
+    Spread,
+    chance_of,
+    interval,
+    mean_bps,
+    ratio_of,
+    unseen_of,
+)
+from ..judgement import defined, luck_of_days, search_of, verdict_of
 from ..ledger import Ledger
-from ..luck import CHUNK, LEAST_DAYS, Luck, luck_by_day
+from ..luck import Luck
 from ..settings import Guards
-from ..tallies import Calendar
 from ..verdict import NOT_PROVEN, PROVEN, REFUTED, Check, Status, Verdict, verdict_on
 from .analysis import MICRO, Analysis
 from .metrics import Closed
@@ -42,21 +52,10 @@ class Proof:
     def document(self) -> dict[str, Any]:
         """Return it as JSON values: means in basis points of the balance a day, null for what is undefined."""
         luck = self.luck
-        search = luck and {
-            "trials": luck.trials,
-            "distinct": luck.distinct,
-            "days": luck.calendar.days,
-            "mean_block_days": luck.length,
-            "resamples": luck.highs.size,
-            "sharpe_variance": luck.sharpe_variance,
-        }
         found = {
-            "verdict": self.verdict.word,
-            "failing": self.verdict.failing,
-            "checks": [asdict(check) for check in self.verdict.checks],
-            "thresholds": asdict(self.asked),
+            **verdict_of(self.verdict, self.asked),
             "tried": self.ledger.tried,
-            "search": search,
+            "search": luck and search_of(luck) | {"distinct": luck.distinct},
             "backtest_id": self.winner,
             "winner": asdict(self.evidence),
         }
@@ -79,7 +78,7 @@ def proof(
     best = next((i for i in found.order.tolist() if i in place), None)
     if best is None:
         return None
-    k, luck, names = place[best], luck_of_days(found, threads), found.tables.backtests["backtest_id"]
+    k, luck, names = place[best], luck_of_lab(found, threads), found.tables.backtests["backtest_id"]
     count = max(found.tables.backtests.num_rows, found.tables.lab.backtests or 0) if tried is None else tried
     sums, row = found.sums[k : k + 1], found.figures[best]
     chance = ratio = unseen = None
@@ -88,7 +87,7 @@ def proof(
     winner = names[best].as_py()
     evidence = Evidence(
         k,
-        _mean(sums[0]),
+        mean_bps(sums[0]),
         float(np.median(sums)) / MICRO_BPS,
         row["win_rate"] or 0.0,
         row["total_trades"],
@@ -106,14 +105,11 @@ def proof(
     return Proof(asked, verdict, evidence, Ledger(count, 1, 0), luck, winner)
 
 
-def luck_of_days(found: Analysis, threads: int) -> Luck | None:
+def luck_of_lab(found: Analysis, threads: int) -> Luck | None:
     """Return the ``Luck`` of a lab's backtests; None for fewer than three days. Equal parameters count once."""
-    sums = found.sums
-    if sums.shape[1] < LEAST_DAYS:
+    luck = luck_of_days(found.sums, held(found), threads, found.span.first)
+    if luck is None:
         return None
-    known = Calendar(found.span.first, np.ones(sums.shape[1], np.int64))
-    blocks = (sums[s : s + CHUNK] for s in range(0, len(sums), CHUNK))
-    luck = luck_by_day(known, held(found), sums[sample_rows(len(sums))], blocks, len(sums), threads)
     told = found.tables.backtests["parameters"].take(found.judged).to_pylist()
     named = Counter(told)
     return replace(luck, distinct=len(named) - (None in named) + named.get(None, 0))
@@ -146,10 +142,12 @@ def spread_of(found: Analysis, best: int, sums: Ints, luck: Luck | None) -> Spre
         high,
         (total - int(ranked[:1].sum())) / sums.size / MICRO_BPS,
         (total - int(ranked[:5].sum())) / sums.size / MICRO_BPS,
-        Part(str(days[top]), sums.size - 1, _mean(np.delete(sums, top))),
+        Part(str(days[top]), sums.size - 1, mean_bps(np.delete(sums, top))),
         Part(first, sums.size, rest),
         float(np.maximum(ranked[: ceil(ranked.size / 100)], 0).sum() / gain) if gain else nan,
-        tuple(Part(str(each), int((months == each).sum()), _mean(sums[months == each])) for each in np.unique(months)),
+        tuple(
+            Part(str(each), int((months == each).sum()), mean_bps(sums[months == each])) for each in np.unique(months)
+        ),
     )
 
 
@@ -205,8 +203,3 @@ def _markets(found: Analysis, best: int) -> np.ndarray:
     rows = found.rows(best)
     names = rows["market_tag"].filter(rows["closed"]).to_pylist()
     return np.array([name or "" for name in names], object)
-
-
-def _mean(sums: Ints | Sequence[int]) -> float:
-    values = np.asarray(sums)
-    return float(values.mean()) / MICRO_BPS if values.size else nan

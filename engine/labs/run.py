@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ...io import schemas
 from ...io.digest import canonical_json, content_sha256
-from ...io.errors import AccessError, HighwaterError, StoreError
+from ...io.errors import AccessError, HighwaterError, StoreError, found_or_raised
 from ...io.labs.parse import Tables, lab_of, tables_of
 from ...io.labs.store import each, find_lab, lab_records
 from ...io.manifest import Input, utc_text
@@ -63,9 +63,7 @@ class LabRun:
     @property
     def path(self) -> Path:
         """Where the run lies. Raises what kept it from being saved: ask last."""
-        if isinstance(self.saved, HighwaterError):
-            raise self.saved
-        return self.saved
+        return found_or_raised(self.saved)
 
 
 def kept_tables(store: Path, text: str, server: str | None, quiet: bool) -> Tables:

@@ -11,13 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.arrays import Ints
-from ..guards import MICRO_BPS, Evidence, Lane, Part, Quality, Spread, chance_of, interval, ratio_of, unseen_of
-from ..judgement import defined, sample_rows
+from ..guards import (
+    MICRO_BPS,
+    Evidence,
+    Lane,
+    Part,
+    Quality,
+    Spread,
+    chance_of,
+    interval,
+    mean_bps,
+    ratio_of,
+    unseen_of,
+)
+from ..judgement import defined, luck_of_days, search_of, verdict_of
 from ..ledger import Ledger
-from ..luck import CHUNK, LEAST_DAYS, Luck, luck_by_day
+from ..luck import Luck
 from ..settings import Guards
-from ..tallies import Calendar
 from ..values import DAY
 from ..verdict import Verdict, verdict_on
 from .axes import beside
@@ -41,21 +51,10 @@ class Proof:
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON values: means in R a day, null for what is undefined."""
-        luck = self.luck
-        search = luck and {
-            "trials": luck.trials,
-            "days": luck.calendar.days,
-            "mean_block_days": luck.length,
-            "resamples": luck.highs.size,
-            "sharpe_variance": luck.sharpe_variance,
-        }
         found = {
-            "verdict": self.verdict.word,
-            "failing": self.verdict.failing,
-            "checks": [asdict(check) for check in self.verdict.checks],
-            "thresholds": asdict(self.asked),
+            **verdict_of(self.verdict, self.asked),
             "tried": self.ledger.tried,
-            "search": search,
+            "search": self.luck and search_of(self.luck),
             "winner": in_r(asdict(self.evidence)),
         }
         return defined(found)
@@ -78,29 +77,19 @@ def as_r(bps: float) -> str:
     return "-" if isnan(bps) else f"{bps / BPS_AN_R:+.3f}R"
 
 
-def luck_of_days(sums: Ints, held: int, threads: int) -> Luck | None:
-    """Return the ``Luck`` of configurations by their days, int64[N, D]; None for fewer than three days."""
-    days = sums.shape[1]
-    if days < LEAST_DAYS:
-        return None
-    known = Calendar(0, np.ones(days, np.int64))
-    blocks = (sums[s : s + CHUNK] for s in range(0, len(sums), CHUNK))
-    return luck_by_day(known, held * DAY, sums[sample_rows(len(sums))], blocks, len(sums), threads)
-
-
 def proof(found: Searched, lands: Sequence[Land], asked: Guards, ledger: Ledger, threads: int) -> Proof:
     """Return the verdict on the best configuration of a search."""
-    k, config, luck = int(found.order[0]), found.winner(), luck_of_days(found.sums, found.held, threads)
+    k, config, luck = int(found.order[0]), found.winner(), luck_of_days(found.sums, found.held * DAY, threads)
     sums, made = found.sums[k : k + 1], made_of(lands, found.days, config)
     chance = ratio = unseen = None
     if luck is not None:
         chance, ratio = chance_of(sums, k, luck), ratio_of(sums[0], luck, ledger.tried)
         unseen = unseen_of(luck)
     near = made_by_all(lands, found.days, beside(config, found.work.axes, found.trials.settings[k]), threads)
-    means = [_mean(each.sums) for each in near if each is not None]
+    means = [mean_bps(each.sums) for each in near if each is not None]
     evidence = Evidence(
         found.trials.ids[k],
-        _mean(sums[0]),
+        mean_bps(sums[0]),
         float(np.median(sums)) / MICRO_BPS,
         made.metrics["win_rate"] or 0.0,
         made.trades["day"].size,
@@ -132,11 +121,12 @@ def spread_of(made: Made, symbols: Sequence[str], days: Days, luck: Luck | None)
         high,
         (total - int(best[:1].sum())) / size / MICRO_BPS,
         (total - int(best[:5].sum())) / size / MICRO_BPS,
-        Part(days.names[top], size - 1, _mean(np.delete(made.sums, top))),
+        Part(days.names[top], size - 1, mean_bps(np.delete(made.sums, top))),
         Part(symbols[first], size, (total - int(by_symbol[first])) / size / MICRO_BPS if len(symbols) > 1 else nan),
         float(np.maximum(best[: ceil(best.size / 100)], 0).sum() / gain) if gain else nan,
         tuple(
-            Part(str(each), int((months == each).sum()), _mean(made.sums[months == each])) for each in np.unique(months)
+            Part(str(each), int((months == each).sum()), mean_bps(made.sums[months == each]))
+            for each in np.unique(months)
         ),
     )
 
@@ -144,19 +134,15 @@ def spread_of(made: Made, symbols: Sequence[str], days: Days, luck: Luck | None)
 def quality_of(made: Made, lands: Sequence[Land], days: Days, config: Config) -> Quality:
     """Return what hangs on the data: order in candles, days left out for holes (-1 R each), dearer fills."""
     size = len(days.names)
-    worst, best = (_mean(by_day(made.trades, made.trades[name], size)) for name in ("worst_r", "best_r"))
+    worst, best = (mean_bps(by_day(made.trades, made.trades[name], size)) for name in ("worst_r", "best_r"))
     out = sum(int(each.skip.sum()) for each in lands if each.skip is not None)
     lost = (int(made.sums.sum()) - out * MICRO) / size / MICRO_BPS
     how = config.backtest
     costs = {"fee_bps": 2 * how.fee_bps, "slippage_bps": 2 * how.slippage_bps + STRESS_BPS}
     dear = config.model_copy(update={"backtest": how.model_copy(update=costs)})
     lanes = (
-        Lane("twice the costs and 1 bps a side", _mean(made_of(lands, days, dear).sums)),
+        Lane("twice the costs and 1 bps a side", mean_bps(made_of(lands, days, dear).sums)),
         Lane("worst order inside candles", worst),
     )
     rate = float(made.metrics["ambiguous_rate"] or 0.0)
     return Quality(worst, best, rate, out, out / (size * len(lands)), lost, lanes)
-
-
-def _mean(sums: Ints) -> float:
-    return float(sums.mean()) / MICRO_BPS if sums.size else nan

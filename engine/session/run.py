@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...io import schemas
-from ...io.errors import AccessError, HighwaterError, StoreError
+from ...io.errors import AccessError, HighwaterError, StoreError, found_or_raised
 from ...io.manifest import utc_text
 from ...io.publish import Stage, stage
 from ..kept import MENDABLE
@@ -64,9 +64,7 @@ class SessionRun:
     @property
     def path(self) -> Path:
         """Where the run lies. Raises what kept it from being saved: ask last."""
-        if isinstance(self.saved, HighwaterError):
-            raise self.saved
-        return self.saved
+        return found_or_raised(self.saved)
 
 
 def run_sessions(

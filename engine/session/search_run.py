@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...io.digest import canonical_json
-from ...io.errors import AccessError, HighwaterError, StoreError
+from ...io.errors import AccessError, HighwaterError, StoreError, found_or_raised
 from ...io.manifest import new_run_id
 from ...io.publish import Stage
 from ...io.searches import SESSIONS, Keeper, hold
@@ -48,9 +48,7 @@ class SearchRun:
     @property
     def path(self) -> Path:
         """Where the run lies. Raises what kept it from being saved: ask last."""
-        if isinstance(self.saved, HighwaterError):
-            raise self.saved
-        return self.saved
+        return found_or_raised(self.saved)
 
 
 def run_search(

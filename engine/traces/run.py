@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...io.digest import canonical_json
-from ...io.errors import AccessError, HighwaterError, LimitError, StoreError
+from ...io.errors import AccessError, HighwaterError, LimitError, StoreError, found_or_raised
 from ...io.publish import Stage, stage
 from ...io.slices import Slice
 from ...io.traces import About, signals_path, signals_table, trace_files
@@ -87,9 +87,7 @@ class Traced:
     @property
     def path(self) -> Path:
         """Where the run lies. Raises what kept it from being saved: ask last."""
-        if isinstance(self.saved, HighwaterError):
-            raise self.saved
-        return self.saved
+        return found_or_raised(self.saved)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 from highwater.engine.labs.analysis import analyse
-from highwater.engine.labs.proof import held, luck_of_days, proof
+from highwater.engine.labs.proof import held, luck_of_lab, proof
 from highwater.engine.labs.replay import Replayed, Sums
 from highwater.engine.settings import Guards
 from highwater.kernels.bootstrap import deviations_of
@@ -122,7 +122,7 @@ def test_means_are_of_the_balance_a_day():
 
 def test_luck_is_that_of_the_days_themselves():
     found = noise()
-    luck = luck_of_days(found, 1)
+    luck = luck_of_lab(found, 1)
     expected = found.sums.sum(axis=1) / deviations_of(found.sums, luck.length) / DAYS**0.5
 
     assert (30, DAYS) == (luck.trials, luck.calendar.days)
@@ -156,7 +156,7 @@ def test_equal_parameters_count_once():
     fields = {"1.A": {"N": "A", "V": "1"}}
     rows = [runtime(backtest(i), InputFields=fields if i < 4 else {}) for i in range(6)]
 
-    assert 3 == luck_of_days(analyse(tables(rows, START, START + DAYS * DAY)), 1).distinct
+    assert 3 == luck_of_lab(analyse(tables(rows, START, START + DAYS * DAY)), 1).distinct
 
 
 def test_few_days_cannot_tell():

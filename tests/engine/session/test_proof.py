@@ -1,16 +1,19 @@
 import json
 import re
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
 import pytest
+from highwater.engine.judgement import luck_of_days
 from highwater.engine.ledger import Ledger
 from highwater.engine.session.axes import axis, changed
-from highwater.engine.session.proof import as_r, in_r, luck_of_days, proof
+from highwater.engine.session.proof import as_r, in_r, proof
 from highwater.engine.session.proof_show import lines
 from highwater.engine.session.search import Work, search
 from highwater.engine.session.trials import MICRO, days_of, made_of
 from highwater.engine.settings import Guards
+from highwater.engine.values import DAY
 from session_lands import every, land
 
 AXES = (axis("orb.base_minutes=5,10,20"), axis("trade.t1_r=0.5:1.4:0.1"))
@@ -48,8 +51,15 @@ def test_two_days_are_too_few():
     assert luck_of_days(noise(5, 2, 1), 0, 1) is None
 
 
+def test_what_is_held_over_nights_is_told_in_days(proved):
+    _, found = proved
+    held = proof(replace(found, held=4), LANDS, Guards(), Ledger(30, 1, 0), 1).luck
+
+    assert luck_of_days(found.sums, 4 * DAY, 1).halving.purged == held.halving.purged > 0
+
+
 def test_nights_over_which_trades_are_held_are_purged():
-    short, long = (luck_of_days(noise(5, 100, 1), held, 1) for held in (0, 4))
+    short, long = (luck_of_days(noise(5, 100, 1), held * DAY, 1) for held in (0, 4))
 
     assert 0 == short.halving.purged < long.halving.purged
     assert long.length >= 5
