@@ -121,6 +121,9 @@ def publish_many(root):
         publish(root)
 
 
+COMPLETED = "SELECT count(*) FROM catalog.runs WHERE status = 'completed'"
+
+
 def sync_often(root):
     """Sync for as long as another process says, by a file, that it is at work."""
     while (root / "busy").exists():
@@ -128,9 +131,11 @@ def sync_often(root):
 
 
 def read_often(root):
-    """Read the catalog and print each number of runs in it."""
-    while (root / "busy").exists():
-        print(rows(root, "SELECT count(*) FROM catalog.runs WHERE status = 'completed'")[0][0])
+    """Read the catalog and print each number of runs in it, the last when others are done."""
+    busy = True
+    while busy:
+        busy = (root / "busy").exists()
+        print(rows(root, COMPLETED)[0][0])
         time.sleep(0.002)
 
 
