@@ -120,11 +120,14 @@ def sweep(folder: Path, prefix: str = ".") -> None:
 def _drafts(folder: Path, prefix: str) -> list[Path]:
     """Return what is named as ``_claim`` names a draft, and holds no more than one does."""
     named = [path for path in folder.iterdir() if _DRAFT.fullmatch(path.name)] if folder.is_dir() else []
-    return sorted(path for path in named if path.name.startswith(prefix) and path.is_dir() and _is_draft(path))
+    return sorted(path for path in named if path.name.startswith(prefix) and _is_draft(path))
 
 
 def _is_draft(path: Path) -> bool:
-    return {each.name.partition(".")[0] for each in path.iterdir()} <= {NEW, _OLD}  # DuckDB adds new.wal
+    try:
+        return {each.name.partition(".")[0] for each in path.iterdir()} <= {NEW, _OLD}  # DuckDB adds new.wal
+    except (FileNotFoundError, NotADirectoryError):  # another process may finish its own at any moment
+        return False
 
 
 def _lock(folder: Path) -> int | None:

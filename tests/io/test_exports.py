@@ -202,6 +202,19 @@ with placed(Path(sys.argv[1]), "") as draft:
     assert ["x"] == names(tmp_path)
 
 
+def test_a_draft_that_its_process_takes_away_meanwhile_is_no_matter(tmp_path, monkeypatch):
+    (tmp_path / f".x.{'a' * 12}.draft").mkdir()
+
+    def gone(path, is_draft=exports._is_draft):
+        path.rmdir()
+        return is_draft(path)
+
+    monkeypatch.setattr(exports, "_is_draft", gone)
+    exports.sweep(tmp_path)
+
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_too_many_files_are_refused_before_any_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(exports, "MOST_FILES", 2)
     with pytest.raises(LimitError, match="would hold 3 files; at most 2"):
