@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ..io import cache, schemas
 from ..io.columns import bar_name
 from ..io.digest import arrays_sha256, content_sha256
 from ..io.errors import HighwaterError
+from ..io.spool import Spool
 from ..kernels import arrays
 from .recipe import FILL_SEMANTICS, Prepared
 from .settings import Store
@@ -41,7 +43,7 @@ def path_metrics(prepared: Prepared, extra: tuple[float, ...], store: Store) -> 
         found = _found(prepared, extra, store, origin) if origin else None
         if found is not None:
             return Measured(found, True)
-        table = path_table(prepared, extra, store.threads)
+        table = path_table(prepared, extra, store.threads, store.runs)
     if origin:
         with prepared.clock.phase("cache"):
             try:
@@ -85,10 +87,18 @@ def origin_of(prepared: Prepared, extra: tuple[float, ...]) -> cache.Origin:
     )
 
 
-def path_table(prepared: Prepared, extra: tuple[float, ...], threads: int | None) -> pa.Table:
-    """Return the path metrics of every alert, measured now: a table of ``schemas.paths(extra)`` but ``run_id``."""
-    columns = path_columns(prepared, extra, threads)
-    return schemas.table(schemas.without_run(schemas.paths(extra)), columns)
+def path_table(
+    prepared: Prepared, extra: tuple[float, ...], threads: int | None, folder: Path | None = None
+) -> pa.Table:
+    """Return the path metrics of every alert, measured now: a table of ``schemas.paths(extra)`` but ``run_id``.
+
+    Of many alerts they are mapped from a file of ``folder``.
+    """
+    schema = schemas.without_run(schemas.paths(extra))
+    with Spool(folder or Path(tempfile.gettempdir())) as found:
+        for part in prepared.parts():
+            found.write(schemas.table(schema, path_columns(part, extra, threads)))
+        return found.table()
 
 
 def values(table: pa.Table, name: str) -> NDArray[np.float64]:

@@ -4,8 +4,9 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import pyarrow as pa
 from ..io.account import tell
 from ..io.alerts import AlertBatch, AlertFilter, read_alerts
 from ..io.candle_rows import candle_files, size_of
-from ..io.candles import read_candles
 from ..io.columns import bar_name
+from ..io.cutting import cut_slice, read_rows_of
 from ..io.errors import DataError
 from ..io.files import describe, unchanged
 from ..io.manifest import Input
 from ..io.remote import origin_of
 from ..io.slice_store import find_in, share
-from ..io.slices import Slice, Spans, build, fingerprint
+from ..io.slices import Slice, Spans, fingerprint
 from ..kernels import arrays
 from ..kernels.arrays import Alerts, Costs, Rules, Windows, column
 from .places import local
@@ -114,6 +115,14 @@ class Prepared:
             Input("alerts", self.batch.place, *alerts),
             Input("candles", origin_of(self.sources.candles), *candles),
         )
+
+    def parts(self, size: int = 65_536) -> Iterator["Prepared"]:
+        """Yield the alerts in blocks, for work whose results are too large to be held of all at once."""
+        for first in range(0, self.alerts.num_rows, size):
+            rows = slice(first, first + size)
+            asked = Alerts(*(column(part[rows], part.dtype) for part in self.asked))
+            windows = Windows(*(column(part[rows], part.dtype) for part in self.windows))
+            yield replace(self, alerts=self.alerts.slice(first, size), asked=asked, windows=windows)
 
     def lines(self) -> list[str]:
         """Return what was read and how trades are entered and paid, one line each; the same on every machine."""
@@ -239,7 +248,7 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
     spans = spans_of(batch.table, trading, sources.resample or sources.interval or 0)
     files = tuple(candle_files(candles))
     size = sum(map(size_of, files))
-    with progress("reading candles, bytes", size, store.quiet) as advance:
+    with progress("reading candles, bytes", size, store.quiet) as advance, ExitStack() as stack:
 
         def on_progress(done: int, _: int) -> None:
             advance(done * 2 // 5)  # the rest goes into judging them, and a fifth into the slice
@@ -248,9 +257,14 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
             mark = fingerprint(tuple(describe(path).sha256 for path in files), spans, options)
             if store.cache and (held := find_in(store.slice_folder, mark)):
                 return held, True
-            read = read_candles(candles, set(spans.tokens), sources.candle_options, on_progress)
-        advance(size * 4 // 5)
-        return share(build(store.slice_folder, read, spans_of(batch.table, trading, read.interval_ms), mark)), False
+            how, folder = sources.candle_options, store.slice_folder
+            rows = stack.enter_context(closing(read_rows_of(candles, spans.tokens, how, folder, on_progress)))
+
+        def on_share(share: float) -> None:
+            advance(int(size * (2 + 2 * share) / 5))
+
+        needing = partial(spans_of, batch.table, trading)
+        return share(cut_slice(rows, needing, folder, mark, on_share)), False
 
 
 _SHAPING = (

@@ -15,6 +15,7 @@ from ..io import schemas
 from ..io.errors import AccessError, HighwaterError, StoreError, found_or_raised
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
+from ..io.spool import Spool
 from .baseline import Measured, path_metrics
 from .callers import caller_columns
 from .judgement import Judgement
@@ -22,7 +23,7 @@ from .kept import MENDABLE
 from .policy import Policy
 from .recipe import FILL_SEMANTICS, Prepared, excluded
 from .settings import Store, resolved
-from .strategy import summary_columns, trade_columns, with_tail_capture
+from .strategy import SUMMED, summary_columns, trade_columns, with_tail_capture
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,22 @@ def trade_tables(
     paths: pa.Table,
 ) -> dict[str, pa.Table]:
     """Return the tables of one policy's trades, given the path metrics: trades, fills, callers and summary."""
-    with prepared.clock.phase("exits"):
-        trades, fills = trade_columns(prepared, policy, store.threads)
-    trades = with_tail_capture(trades, paths)
+    summed, done = [], 0
+    with prepared.clock.phase("exits"), Spool(s.path) as trades, Spool(s.path) as fills:
+        for part in prepared.parts():
+            traded, filled = trade_columns(part, policy, store.threads)
+            traded = with_tail_capture(traded, paths.slice(done, part.alerts.num_rows))
+            trades.write(schemas.table(schemas.TRADES, traded, s.run_id))
+            fills.write(schemas.table(schemas.FILLS, filled, s.run_id))
+            summed.append({name: traded[name] for name in SUMMED})
+            done += part.alerts.num_rows
+        traded, filled = trades.table(), fills.table()
+    known = {name: np.ma.concatenate([each[name] for each in summed]) for name in SUMMED}
     return {
-        "trades": schemas.table(schemas.TRADES, trades, s.run_id),
-        "fills": schemas.table(schemas.FILLS, fills, s.run_id),
-        "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, trades), s.run_id),
-        "summary": schemas.table(schemas.SUMMARY, summary_columns(prepared, trades), s.run_id),
+        "trades": traded,
+        "fills": filled,
+        "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, known), s.run_id),
+        "summary": schemas.table(schemas.SUMMARY, summary_columns(prepared, known), s.run_id),
     }
 
 

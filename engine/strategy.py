@@ -13,6 +13,11 @@ from .callers import trade_statistics
 from .policy import Policy, to_arrays
 from .recipe import Prepared
 
+# What of trades their summary and that of callers are made of.
+SUMMED = (
+    *("realized_return_bps", "stop_out", "worst_bps", "best_bps", "max_adverse_excursion_bps", "time_exposed_ms"),
+    *("tail_capture", "ambiguous", "ret_q"),
+)
 _STOPS = (arrays.SL, arrays.BE, arrays.TRAIL)
 
 

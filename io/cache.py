@@ -8,8 +8,11 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import mmap
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .digest import canonical_json, config_digest
-from .durable import disk_errors, open_plain
+from .durable import disk_errors, make_folder, open_plain
 from .errors import HighwaterError, IntegrityError
-from .exports import put, sweep
+from .exports import put_written, sweep
 from .manifest import parsed
+from .publish import ROW_GROUP
 from .slices import SliceFacts, open_slice
+from .spool import Spool
 
 CACHE_VERSION = 1
 METRICS, SLICE = "path metrics", "slice"
@@ -71,7 +76,7 @@ def find(folder: Path, origin: Origin) -> pa.Table | None:
         try:
             file = _opened(path)
             if _origin_of(file) == origin:
-                return file.read().replace_schema_metadata(None)
+                return _table(file, folder)
         except FileNotFoundError:  # removed since it was seen
             continue
         except IntegrityError as error:
@@ -84,14 +89,20 @@ def find(folder: Path, origin: Origin) -> pa.Table | None:
 def keep(folder: Path, origin: Origin, table: pa.Table) -> Path:
     """Write path metrics into ``folder`` for the runs to come, in the place of any of this origin, and return where."""
     named = {b"artifact": b"paths", _ORIGIN: canonical_json(dataclasses.asdict(origin))}
-    sink = pa.BufferOutputStream()
     # 10,000 rows are read in 3 ms; with zstd and dictionaries it took 6.
     options: dict[str, Any] = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
-    pq.write_table(table.replace_schema_metadata(named), sink, **options)
-    data = memoryview(sink.getvalue())
-    stem = f"paths_{origin.digest[:12]}"
-    path = folder / f"{stem}_{hashlib.sha256(data).hexdigest()[:16]}.parquet"
-    put(path, data, _REMEDY)
+    with disk_errors(f"writing to {folder}", _REMEDY):
+        make_folder(folder)
+        sink = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+    with sink:
+        with disk_errors(f"writing to {folder}", _REMEDY):
+            pq.write_table(table.replace_schema_metadata(named), sink, row_group_size=ROW_GROUP, **options)
+            sink.seek(0)
+            digest = hashlib.file_digest(sink, "sha256").hexdigest()
+            sink.seek(0)
+        stem = f"paths_{origin.digest[:12]}"
+        path = folder / f"{stem}_{digest[:16]}.parquet"
+        put_written(path, lambda file: shutil.copyfileobj(sink, file, 1 << 20), _REMEDY)
     for other in folder.glob(f"{stem}_*.parquet"):
         if other != path:
             other.unlink(missing_ok=True)
@@ -102,10 +113,18 @@ def _opened(path: Path) -> pq.ParquetFile:
     """Return a file of path metrics, every byte of it checked; raises IntegrityError, or OSError as it was met."""
     named = _FILE.fullmatch(path.name)
     with os.fdopen(open_plain(path.parent, path.name), "rb") as file:
-        data = file.read()
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
     if not named or hashlib.sha256(data).hexdigest()[:16] != named[1]:
         raise IntegrityError(f"{path} is damaged: its bytes are not those it is named after")
-    return pq.ParquetFile(pa.BufferReader(data))
+    return pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)))
+
+
+def _table(file: pq.ParquetFile, folder: Path) -> pa.Table:
+    """Return the path metrics of a file; many are mapped from a file of ``folder``."""
+    with Spool(folder) as found:
+        for group in range(file.num_row_groups):
+            found.write(file.read_row_group(group).replace_schema_metadata(None))
+        return found.table()
 
 
 def _origin_of(file: pq.ParquetFile) -> Origin | None:

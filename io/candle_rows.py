@@ -1,7 +1,9 @@
 """Rows of candles as they stand in files of any layout, before anything is judged."""
 
+import copy
+import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import unquote
@@ -11,7 +13,21 @@ import pyarrow as pa
 
 from ..kernels.arrays import Candles, Ints
 from . import files
-from .columns import BAR_LENGTH, BAR_TIME, TOKEN, Place, bar_ms, find, in_ms, is_text, numbers, text, times, unit_of
+from .columns import (
+    BAR_LENGTH,
+    BAR_TIME,
+    TOKEN,
+    Place,
+    bar_ms,
+    find,
+    is_text,
+    magnitudes,
+    numbers,
+    text,
+    times,
+    unit_at,
+    whole_first,
+)
 from .errors import DataError, SchemaError
 
 PRICES = ("open", "high", "low", "close")
@@ -68,6 +84,19 @@ def read_rows(
     on_share: Callable[[float], None] = lambda share: None,
 ) -> tuple[CandleRows, files.SourceFile] | None:
     """Return the rows of one file that belong to ``wanted`` tokens (None: all), or None where its path rules it out."""
+    found = row_blocks(path, wanted, budget, time_unit, allow_float32, on_share)
+    return found and (joined(list(found[0])), found[1])
+
+
+def row_blocks(
+    path: Path,
+    wanted: frozenset[str] | None,
+    budget: files.Budget,
+    time_unit: str | None,
+    allow_float32: bool,
+    on_share: Callable[[float], None] = lambda share: None,
+) -> tuple[Iterator[CandleRows], files.SourceFile] | None:
+    """Return the rows of one file as ``read_rows`` does, some after others: no more of them is in memory."""
     folder = _folder_token(path)
     if wanted is not None and folder is not None and folder not in wanted:
         return None
@@ -79,19 +108,35 @@ def read_rows(
         return None
     if not from_text:
         _check_prices(schema, names.prices, path, allow_float32)
-    used = [name for name in (names.token, names.time, *names.prices, names.volume, names.length) if name]
-    table = files.read(path, used, budget, names.token, wanted, on_share)
-    first = 2 if from_text else 1
-    place = Place(str(path), range(first, first + table.num_rows))
-    return _rows(table, names, place, token, time_unit), source
+
+    def tables(columns: tuple[str | None, ...], budget: files.Budget, told: Callable[[float], None]) -> Tables:
+        first = 2 if from_text else 1
+        for table in files.blocks(path, [name for name in columns if name], budget, names.token, wanted, told):
+            yield table, Place(str(path), range(first, first + table.num_rows))
+            first += table.num_rows
+
+    def blocks() -> Iterator[CandleRows]:
+        every = tables((names.token, names.time, *names.prices, names.volume, names.length), budget, on_share)
+        head = list(itertools.islice(every, 2))
+        if len(head) == 1:
+            clock = _clock(head, names.time, time_unit)
+        else:  # of a file too large to be held, times are looked at first
+            times = tables((names.token, names.time), copy.copy(budget), lambda share: None)
+            clock = _clock(times, names.time, time_unit)
+        for table, place in itertools.chain(head, every):
+            yield _rows(table, names, place, token, clock)
+
+    return blocks(), source
 
 
 def joined(parts: list[CandleRows]) -> CandleRows:
-    """Return the rows of several files one behind the other, with one list of names."""
+    """Return rows one behind the other, with one list of names."""
     if len(parts) == 1:
         return parts[0]
-    ids: dict[str, int] = {}
-    code = [np.array([ids.setdefault(n, len(ids)) for n in part.names], np.int64)[part.code] for part in parts]
+    ids, code = dict.fromkeys(parts[0].names), [part.code for part in parts]
+    if any(part.names is not parts[0].names for part in parts):
+        ids: dict[str, Any] = {}
+        code = [np.array([ids.setdefault(n, len(ids)) for n in part.names], np.int64)[part.code] for part in parts]
     bars = Candles(*(np.concatenate(arrays) for arrays in zip(*(part.bars for part in parts), strict=True)))
     length = np.concatenate([part.length for part in parts])
     return CandleRows(tuple(ids), np.concatenate(code), bars, length, any(part.guessed for part in parts))
@@ -135,13 +180,39 @@ def _check_prices(schema: pa.Schema, names: tuple[str, ...], path: Path, allow_f
             raise SchemaError(f"{path}: column {name!r} is {kind}; expected float64{remedy}")
 
 
-def _rows(table: pa.Table, names: Columns, place: Place, token: str, time_unit: str | None) -> CandleRows:
-    stamps = times(table[names.time], names.time, place, time_unit)
-    ts = stamps.values
-    if stamps.integer and ts.size:
-        if (unit := unit_of(ts)) is None:
-            raise time_unit_error(place.name, f"{names.time} such as {ts[0]} fall between 1980 and 2100 in no unit")
-        ts = in_ms(ts, unit)
+class _Clock(NamedTuple):
+    """How the times of a file are read: in which unit, whether texts are integers, and whether we found that out."""
+
+    unit: str | None
+    whole: bool | None
+    guessed: bool
+
+
+def _clock(tables: "Tables", name: str, time_unit: str | None) -> _Clock:
+    """Return how the times of a file are read, from all of them where they are integers of an unknown unit."""
+    counts, guessed, whole, first, file = magnitudes(np.zeros(0, np.int64)), False, None, 0, ""
+    for table, place in tables:
+        texts, file = is_text(table.schema.field(name).type), place.name
+        if texts and whole is None:
+            whole = whole_first(table[name], name, place)
+        if texts and (whole is False or time_unit):
+            break
+        stamps = times(table[name], name, place, time_unit, whole)
+        if not (stamps.integer or texts):
+            break
+        if stamps.integer and stamps.values.size:
+            guessed, first = True, first if guessed else stamps.values[0]
+            counts += magnitudes(stamps.values)
+    if guessed and unit_at(counts) is None:
+        raise time_unit_error(file, f"{name} such as {first} fall between 1980 and 2100 in no unit")
+    return _Clock(unit_at(counts) if guessed else time_unit, whole, guessed)
+
+
+Tables = Iterable[tuple[pa.Table, Place]]  # some rows after others, with the numbers that a reader counts them by
+
+
+def _rows(table: pa.Table, names: Columns, place: Place, token: str, clock: _Clock) -> CandleRows:
+    ts = times(table[names.time], names.time, place, clock.unit, clock.whole).values
     open_, high, low, close = (numbers(table[name], name, place) for name in names.prices)
     volume = numbers(table[names.volume], names.volume, place) if names.volume else np.zeros(ts.size)
     labels, code = (token,), np.zeros(ts.size, np.int64)
@@ -153,7 +224,7 @@ def _rows(table: pa.Table, names: Columns, place: Place, token: str, time_unit: 
     if names.length:
         words, index = _encoded(table[names.length], names.length, place)
         length = np.array([*map(bar_ms, words), 0], np.int64)[index]
-    return CandleRows(labels, code, Candles(ts, open_, high, low, close, volume), length, stamps.integer)
+    return CandleRows(labels, code, Candles(ts, open_, high, low, close, volume), length, clock.guessed)
 
 
 def _encoded(column: pa.ChunkedArray, name: str, place: Place) -> tuple[tuple[str, ...], Ints]:

@@ -1,19 +1,22 @@
 """Candles of many tokens in one clean set, read from files of any layout (SEMANTICS section 1 D)."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..kernels.arrays import Candles, Ints, candles, column
 from . import files
-from .candle_rows import PRICES, CandleRows, candle_files, joined, read_rows, size_of, taken, time_unit_error
+from .candle_rows import PRICES, CandleRows, candle_files, joined, row_blocks, size_of, taken, time_unit_error
 from .columns import PER_SECOND, bar_name, iso
 from .errors import DataError, SchemaError, UsageError
 from .resample import resample
 from .validate import BAD_KINDS, ERRORS, Verdicts, validate
 
+Gaps = Counter[int]  # how often neighbouring bars lie so many ms apart
 SECOND, MONTH = 1_000, 31 * 86_400_000
 _OFFERED = {
     "ts_label": ("open", "close"),
@@ -108,39 +111,49 @@ def read_candles(
     no candle, LimitError beyond ``options.max_decoded``.
     """
     wanted = None if tokens is None else frozenset(tokens)
-    found = _read(list(candle_files(Path(source))), wanted, options, on_progress)
-    if not any(rows.code.size for rows, _ in found):
-        asked = "" if wanted is None else f" of the {len(wanted)} tokens asked for"
-        raise DataError(f"{source} holds no candles{asked}")
-    rows = joined([rows for rows, _ in found if rows.code.size])
-    sources = tuple(file for _, file in found)
-    if options.coverage_end_ms is None:
-        options = replace(options, coverage_end_ms=_declared_coverage(sources))
-    return clean(rows, options, str(source), sources)
+    sources: list[files.SourceFile] = []
+    rows = [some for some in row_sets(source, wanted, options, on_progress, sources.append) if some.code.size]
+    if not rows:
+        raise no_candles(source, wanted)
+    return clean(joined(rows), covered(options, sources), str(source), tuple(sources))
 
 
-def _read(
-    paths: list[Path],
+def no_candles(source: str | Path, wanted: Collection[str] | None) -> DataError:
+    """Return the error for files that have none of what was asked."""
+    asked = "" if wanted is None else f" of the {len(wanted)} tokens asked for"
+    return DataError(f"{source} holds no candles{asked}")
+
+
+def row_sets(
+    source: str | Path,
     wanted: frozenset[str] | None,
     options: CandleOptions,
     on_progress: Callable[[int, int], None],
-) -> list[tuple[CandleRows, files.SourceFile]]:
-    """Return the rows of each file that may hold wanted ones."""
-    budget, found, before = files.Budget(options.max_decoded), [], 0
+    on_file: Callable[[files.SourceFile], None],
+) -> Iterator[CandleRows]:
+    """Yield the rows of candle files, some after others; ``on_file`` is told of each that may hold wanted ones."""
+    paths, budget, before = list(candle_files(Path(source))), files.Budget(options.max_decoded), 0
     total = sum(map(size_of, paths))
     for path in paths:
 
         def on_share(share: float, size: int = size_of(path), before: int = before) -> None:
             on_progress(before + int(share * size), total)
 
-        one = read_rows(path, wanted, budget, options.time_unit, options.allow_float32, on_share)
-        found += [one] if one is not None else []
+        found = row_blocks(path, wanted, budget, options.time_unit, options.allow_float32, on_share)
+        if found is not None:
+            on_file(found[1])
+            yield from found[0]
         before += size_of(path)
         on_progress(before, total)
-    return found
 
 
-def _declared_coverage(sources: tuple[files.SourceFile, ...]) -> int | None:
+def covered(options: CandleOptions, sources: Sequence[files.SourceFile]) -> CandleOptions:
+    """Return the options with the end of coverage that files declare, where none is given and all of them do."""
+    given = options.coverage_end_ms
+    return options if given is not None else replace(options, coverage_end_ms=_declared_coverage(sources))
+
+
+def _declared_coverage(sources: Sequence[files.SourceFile]) -> int | None:
     """Return the earliest ``coverage_end_ms`` that the files carry in their schema metadata; None unless all do."""
     found = [(files.schema(Path(one.path)).metadata or {}).get(b"coverage_end_ms", b"") for one in sources]
     return min(map(int, found)) if all(text.isdigit() for text in found) else None
@@ -157,13 +170,39 @@ def clean(
 
     ``interval_ms``: how long the bars are, where the rows are part of more: then their spacing is not asked.
     """
-    tokens, offsets, bars = _grouped(_one_length(rows, options, place))
+    one = judged(of_one_length(rows, lengths_of(rows), options, place), options, place)
+    found = interval_ms or interval_of(gaps(one, True) or gaps(one, False), rows.guessed, options, place)
+    return settled(one, found, options, sources)
+
+
+class Judged(NamedTuple):
+    """Rows token by token, in the order they were read: ``keep`` are those to be kept, in order; ``series`` int64[N]
+    tells whose each row is."""
+
+    tokens: tuple[str, ...]
+    bars: Candles
+    series: Ints
+    keep: Ints
+    verdicts: Verdicts
+    messages: list[str]
+
+
+def judged(rows: CandleRows, options: CandleOptions, place: str) -> Judged:
+    """Return which rows are clean. Raises DataError for a bad bar where that is an error."""
+    tokens, offsets, bars = _grouped(rows)
     keep, verdicts = validate(*bars, options, offsets)
     if options.on_bad_bar == "error":
         _refuse_bad_bars(tokens, verdicts, place)
     messages = _messages(tokens, offsets, bars, verdicts)
     series = np.repeat(np.arange(len(tokens)), np.diff(offsets))
-    interval = interval_ms or _interval(bars.ts, series, keep, rows.guessed, options, place)
+    return Judged(tokens, bars, series, keep, verdicts, messages)
+
+
+def settled(
+    one: Judged, interval: int, options: CandleOptions, sources: tuple[files.SourceFile, ...] = ()
+) -> CandleSet:
+    """Return rows that were judged as a set, given the interval of their market."""
+    tokens, bars, series, keep, verdicts, messages = one
     if keep.size < series.size or verdicts.unsorted.any():
         bars, series = taken(bars, keep), series[keep]
     held = np.searchsorted(series, np.arange(len(tokens) + 1))
@@ -189,18 +228,24 @@ def _coverage(ts: Ints, held: Ints, interval: int, given: int | None) -> Ints:
     return coverage
 
 
-def _one_length(rows: CandleRows, options: CandleOptions, place: str) -> CandleRows:
-    """Return the rows of the interval asked for where a column says there are several."""
-    if not np.any(rows.length != rows.length[0]):
+def lengths_of(rows: CandleRows) -> Ints:
+    """Return the different lengths that rows claim, ascending."""
+    length = rows.length
+    return np.unique(length if np.any(length[1:] != length[:1]) else length[:1])
+
+
+def of_one_length(rows: CandleRows, lengths: Ints, options: CandleOptions, place: str) -> CandleRows:
+    """Return the rows of the interval asked for where a column says there are several ``lengths`` in all."""
+    if lengths.size < 2:
         return rows
-    lengths, asked = np.unique(rows.length), options.interval_ms
+    asked = options.interval_ms
     if asked is None or asked not in lengths:
         found = ", ".join(bar_name(ms) if ms else "unnamed" for ms in lengths.tolist())
         raise SchemaError(
             f"{place} holds bars of several intervals ({found}); choose one with --interval", "E_INTERVAL"
         )
     mine = rows.length == asked
-    return rows._replace(code=rows.code[mine], bars=taken(rows.bars, mine))
+    return rows._replace(code=rows.code[mine], bars=taken(rows.bars, mine), length=rows.length[mine])
 
 
 def _grouped(rows: CandleRows) -> tuple[tuple[str, ...], Ints, Candles]:
@@ -227,12 +272,15 @@ def _bad_words(kinds: Ints, rows: int) -> str:
     return f"{kinds.sum()} of {rows} bars unusable ({named})"
 
 
-def _interval(ts: Ints, series: Ints, keep: Ints, guessed: bool, options: CandleOptions, place: str) -> int:
-    """Return the interval of the data: as asked, if they bear it out, or as found."""
+def interval_of(counts: Gaps, guessed: bool, options: CandleOptions, place: str) -> int:
+    """Return the interval of the data: as asked, if they bear it out, or the commonest gap, the shortest of equals.
+
+    Not the median: where most minutes have no trade that is 2 or 10 intervals (hourly pump.fun tokens, gold futures).
+    """
     asked, target = options.interval_ms, options.resample_ms
     if asked == target:
         asked = None
-    found = _spacing(ts[keep], series[keep]) or _spacing(ts, series)
+    found = min(counts, key=lambda gap: (-counts[gap], gap), default=0)
     if found and guessed and not SECOND <= found <= MONTH:
         raise time_unit_error(place, f"times guessed by their magnitude would be {bar_name(found)} apart")
     interval = asked or found
@@ -248,20 +296,17 @@ def _interval(ts: Ints, series: Ints, keep: Ints, guessed: bool, options: Candle
     return interval
 
 
-def _spacing(ts: Ints, series: Ints) -> int:
-    """Return the commonest distance between neighbouring bars of a series, the shortest of equals, 0 without any.
-
-    Not the median: where most minutes have no trade that is 2 or 10 intervals (hourly pump.fun tokens, gold futures).
-    """
-    gaps = np.abs(np.diff(ts)[np.diff(series) == 0])
-    gaps = gaps[gaps > 0]
-    if not gaps.size:
-        return 0
-    middle = int(np.partition(gaps, gaps.size // 2)[gaps.size // 2])
-    if 2 * np.count_nonzero(gaps == middle) > gaps.size:
-        return middle
-    values, counts = np.unique(gaps, return_counts=True)
-    return int(values[np.argmax(counts)])
+def gaps(one: Judged, clean: bool) -> Gaps:
+    """Return how often neighbouring bars of a series lie how far apart, of the clean bars or of all."""
+    ts, series = (one.bars.ts[one.keep], one.series[one.keep]) if clean else (one.bars.ts, one.series)
+    apart = np.abs(np.diff(ts)[np.diff(series) == 0])
+    apart = apart[apart > 0]
+    if not apart.size:
+        return Counter()
+    # Most are alike, and to sort the others is soon done.
+    middle = int(np.partition(apart, apart.size // 2)[apart.size // 2])
+    values, counts = np.unique(apart[apart != middle], return_counts=True)
+    return Counter({**dict(zip(values.tolist(), counts.tolist(), strict=True)), middle: apart.size - int(counts.sum())})
 
 
 def _messages(tokens: tuple[str, ...], offsets: Ints, bars: Candles, verdicts: Verdicts) -> list[str]:

@@ -18,6 +18,7 @@ BAR_LENGTH = ("interval_seconds", "interval", "timeframe")
 NO_TIME = int(np.iinfo(np.int64).min)
 SECONDS_1980, SECONDS_2100 = 315_532_800, 4_102_444_800
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_EDGES = [year * per for per in PER_SECOND.values() for year in (SECONDS_1980, SECONDS_2100)]
 
 _TIME_WORDS = "an integer, milliseconds since 1970 UTC, or an ISO time"
 pc: Any = pyarrow.compute  # it makes most of its functions at run time
@@ -84,17 +85,19 @@ def numbers(column: pa.ChunkedArray, name: str, place: Place) -> Floats:
     return column.cast(pa.float64(), safe=False).to_numpy()
 
 
-def times(column: pa.ChunkedArray, name: str, place: Place, unit: str | None = None) -> Times:
+def times(
+    column: pa.ChunkedArray, name: str, place: Place, unit: str | None = None, whole: bool | None = None
+) -> Times:
     """Return a column of timestamps, dates, ISO texts or integers as times; naive means UTC.
 
     Integers come back in ms where ``unit`` says what they count, else as they are. A text column is integers where
-    its first cell is. Raises DataError naming the first cell that is no time, SchemaError for other types.
+    ``whole`` says so; None: where its first cell is. Raises DataError naming the first cell that is no time,
+    SchemaError for other types.
     """
     kind = column.type
     if is_text(kind):
         words = _words(column, name, place)
-        first = next((str(word) for word in words.drop_null()), "")
-        if not re.fullmatch(r"-?\d+", first):
+        if not (whole_first(column, name, place) if whole is None else whole):
             return Times(in_ms(_integers(_iso_times(words, name, place)), "us"), False)
         column = _parsed(words, pa.int64(), words, name, place, _TIME_WORDS)
     elif pa.types.is_timestamp(kind):
@@ -108,6 +111,12 @@ def times(column: pa.ChunkedArray, name: str, place: Place, unit: str | None = N
     except pa.ArrowInvalid:
         raise SchemaError(f"{place.name}: column {name!r} holds fractions; times must be whole numbers") from None
     return Times(in_ms(values, unit), False) if unit else Times(values, True)
+
+
+def whole_first(column: pa.ChunkedArray, name: str, place: Place) -> bool | None:
+    """Return whether the first text that is not blank is an integer; None where all are."""
+    first = next((str(word) for word in _words(column, name, place).drop_null()), None)
+    return None if first is None else bool(re.fullmatch(r"-?\d+", first))
 
 
 def _words(column: pa.ChunkedArray, name: str, place: Place) -> pa.ChunkedArray:
@@ -157,10 +166,19 @@ def in_ms(values: Ints, unit: str) -> Ints:
 
 def unit_of(values: Ints) -> str | None:
     """Return the unit in which the median of ``values`` lies between 1980 and 2100; one can at most, or None."""
+    return unit_at(magnitudes(values))
+
+
+def magnitudes(values: Ints) -> Ints:
+    """Return how many of ``values`` lie below, in, between and above what the units make of 1980 to 2100, int64[9]."""
     known = values[values != NO_TIME]
-    middle = int(np.partition(known, known.size // 2)[known.size // 2]) if known.size else 0
-    fits = (unit for unit, per in PER_SECOND.items() if SECONDS_1980 * per <= middle < SECONDS_2100 * per)
-    return next(fits, None)
+    return np.bincount(np.searchsorted(_EDGES, known, "right"), minlength=len(_EDGES) + 1)
+
+
+def unit_at(counts: Ints) -> str | None:
+    """Return the unit in which the median of values with these ``magnitudes`` lies; None for none, or no values."""
+    middle = int(np.searchsorted(np.cumsum(counts), counts.sum() // 2, "right"))
+    return tuple(PER_SECOND)[middle // 2] if middle % 2 and counts.any() else None
 
 
 def iso(ts: int) -> str:

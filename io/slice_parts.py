@@ -5,13 +5,13 @@ was asked for and by the digest of its bytes. Whoever asks the same again finds 
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
-import os
-import secrets
 import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..kernels.arrays import Candles, candles
+from .candle_rows import taken
 from .digest import canonical_json, config_digest
 from .durable import disk_errors, make_folder
 from .errors import BusyError
@@ -30,6 +31,7 @@ from .slices import COUNTED, Cut, Slice, candle_table, write
 
 _REMEDY = "free space or choose another --slices folder, then repeat: what came is kept"
 _TOLD = b"told"
+_NONE = candles(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(5)))
 
 
 @dataclass(frozen=True)
@@ -112,32 +114,49 @@ def part_in(path: Path) -> Part:
 
 
 def joined(folder: Path, paths: Sequence[Path], interval_ms: int, mark: str) -> Slice:
-    """Write the slice that the parts make, in their order, beside ``folder``, and remove the parts.
+    """Write the slice that the parts make, in their order, beside ``folder``, and remove the parts."""
+    with gathered((part_in(path).cut for path in paths), folder) as whole:
+        made = write(folder.parent, whole, interval_ms, mark)
+    shutil.rmtree(folder, ignore_errors=True)
+    return made
 
-    Its columns are put together in a file that is mapped, never in memory.
+
+@contextmanager
+def gathered(cuts: Iterable[Cut], folder: Path) -> Iterator[Cut]:
+    """Yield what the cuts make, in their order.
+
+    Its candles are put together in files of ``folder`` that have no name and are mapped, never in memory. They are
+    padded to a multiple of eight rows, as a slice is.
     """
-    told = [part_in(path).cut for path in paths]
-    rows = sum(int(cut.offsets[-1]) for cut in told)
-    scratch = folder / f"columns_{secrets.token_hex(6)}"
-    try:
-        bars = _columns(scratch, [cut.candles for cut in told], rows)
-        starts = np.cumsum([0, *(int(cut.offsets[-1]) for cut in told)])
-        offsets = [cut.offsets[:-1] + start for cut, start in zip(told, starts, strict=False)]
-        whole = Cut(
-            bars,
+    told, rows, last = [], 0, None
+    with contextlib.ExitStack() as stack, disk_errors(f"writing to {folder}", _REMEDY):
+        columns = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in Candles._fields]
+        for cut in cuts:
+            size = int(cut.offsets[-1])
+            last = taken(cut.candles, slice(size - 1, size)) if size else last
+            for file, values in zip(columns, cut.candles, strict=True):
+                file.write(np.ascontiguousarray(values[:size]).data)
+            told.append(dataclasses.replace(cut, candles=_NONE, offsets=cut.offsets + rows))
+            rows += size
+        for _ in range(-rows % 8):
+            for file, values in zip(columns, last or _NONE, strict=True):
+                file.write(values.tobytes())
+        for file in columns:
+            file.flush()
+        yield Cut(
+            candles(*(_mapped(file, kind.dtype) for file, kind in zip(columns, _NONE, strict=True))),
             tuple(token for cut in told for token in cut.tokens),
-            np.concatenate([*offsets, [rows]]).astype(np.int64),
+            np.concatenate([*(cut.offsets[:-1] for cut in told), [rows]]).astype(np.int64),
             tuple(end for cut in told for end in cut.coverage_end),
             {token: why for cut in told for token, why in cut.rejected.items()},
             {name: sum(cut.counts[name] for cut in told) for name in COUNTED},
             tuple(note for cut in told for note in cut.notes),
             tuple(fits for cut in told for fits in cut.on_grid),
         )
-        made = write(folder.parent, whole, interval_ms, mark)
-    finally:
-        scratch.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    return made
+
+
+def _mapped(file: Any, kind: Any) -> Any:
+    return np.memmap(file, kind, "r") if file.tell() else np.zeros(0, kind)
 
 
 def spacing(paths: Sequence[Path]) -> int:
@@ -146,27 +165,3 @@ def spacing(paths: Sequence[Path]) -> int:
     for path in paths:
         gaps.update(part_in(path).gaps)
     return min(gaps, key=lambda gap: (-gaps[gap], gap), default=0)
-
-
-def _columns(path: Path, parts: Sequence[Candles], rows: int) -> Candles:
-    """Return the candles of all parts one behind the other, mapped from a new file ``path``.
-
-    They are padded to a multiple of eight rows, as a slice is. Space is taken first: a full disk is told, not met.
-    """
-    padded = rows + -rows % 8
-    if not rows:
-        return candles(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(5)))
-    with disk_errors(f"writing {path}", _REMEDY), path.open("xb") as file:
-        os.posix_fallocate(file.fileno(), 0, padded * 8 * len(Candles._fields))
-    columns = []
-    for i, name in enumerate(Candles._fields):
-        kind = np.int64 if name == "ts" else np.float64
-        column = np.memmap(path, kind, "r+", offset=i * padded * 8, shape=(padded,))
-        at = 0
-        for part in parts:
-            values = getattr(part, name)
-            column[at : at + values.size] = values
-            at += values.size
-        column[rows:] = column[rows - 1]
-        columns.append(np.memmap(path, kind, "r", offset=i * padded * 8, shape=(padded,)))
-    return candles(*columns)

@@ -169,7 +169,7 @@ def test_a_clock_that_jumps_back_disturbs_nothing(tmp_path, monkeypatch):  # F06
 
 
 @pytest.mark.parametrize(
-    ("which", "room", "name"), [("candles", recipe, "read_candles"), ("alerts", alerts, "read_table")]
+    ("which", "room", "name"), [("candles", recipe, "read_rows_of"), ("alerts", alerts, "read_table")]
 )
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, which, room, name):  # F081
     words, file = command(tmp_path), tmp_path / f"{which}.parquet"

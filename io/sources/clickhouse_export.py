@@ -22,7 +22,7 @@ from ..columns import NO_TIME, bar_name
 from ..digest import config_digest
 from ..errors import DataError, SchemaError, UsageError
 from ..slice_parts import Part, joined, keep, kept, spacing, unfinished
-from ..slices import COUNTED, Cut, Slice, Spans, cut
+from ..slices import COUNTED, Cut, Slice, Spans, by_token, cut
 from .clickhouse import Connection, Table, connect
 from .clickhouse_sql import (
     Batch,
@@ -155,7 +155,7 @@ def export(source: Source, spans: Spans, found: Coverage, mark: str, slices: Pat
     there = np.flatnonzero(found.rows)
     tokens = tuple(found.tokens[i] for i in there.tolist())
     ranges = [there[s:e] for s, e in _ranges(tokens, found.inside[there], source.bulk.tokens)]
-    mine = _by_token(spans)
+    mine = by_token(spans)
     failed = threading.Event()
     with unfinished(slices, mark) as folder:
         total = int(found.inside.sum())
@@ -173,7 +173,7 @@ def export(source: Source, spans: Spans, found: Coverage, mark: str, slices: Pat
             def came(some: Coverage, rows: Ints) -> Path:
                 asked = [export_sql(source.shape, _batch(source, some)), some.digest(), _told(source.options)]
                 held = kept(folder, asked)
-                return held or keep(folder, asked, _part(source, some, mine(rows)))
+                return held or keep(folder, asked, _part(source, some, mine(some.tokens)))
 
             paths, done = [], 0
             with ThreadPoolExecutor(source.parallel) as pool:
@@ -229,20 +229,6 @@ def _batch(source: Source, some: Coverage) -> Batch:
     width = source.options.resample_ms or 1
     extra = np.where(some.extra == NO_TIME, NO_TIME, some.extra // width * width)
     return Batch(some.tokens, some.lo, some.hi, extra, width)
-
-
-def _by_token(spans: Spans) -> Callable[[Ints], Spans]:
-    """Return a function from indices of tokens, ascending, to the spans of these."""
-    order = np.argsort(spans.token, kind="stable")
-    starts = np.searchsorted(spans.token[order], np.arange(len(spans.tokens) + 1))
-
-    def of(rows: Ints) -> Spans:
-        picked = np.concatenate([order[starts[i] : starts[i + 1]] for i in rows.tolist()])
-        token = np.searchsorted(rows, spans.token[picked])
-        words = tuple(spans.tokens[i] for i in rows.tolist())
-        return Spans(words, token, spans.lo[picked], spans.asked[picked], spans.hi[picked])
-
-    return of
 
 
 def _part(source: Source, some: Coverage, spans: Spans) -> Part:
