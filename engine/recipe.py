@@ -33,6 +33,7 @@ from .stopping import check
 from .values import show_duration, show_instant
 
 FILL_SEMANTICS = "FS-1"
+BLOCK = 65_536  # alerts whose results are in memory at once: 90 MB of path metrics
 WHY_EXCLUDED = {
     "NO_ENTRY_BAR": "no candle at or after the alert",
     "ENTRY_TOO_LATE": "the next candle came later than the longest entry delay",
@@ -116,13 +117,13 @@ class Prepared:
             Input("candles", origin_of(self.sources.candles), *candles),
         )
 
-    def parts(self, size: int = 65_536) -> Iterator["Prepared"]:
+    def parts(self) -> Iterator["Prepared"]:
         """Yield the alerts in blocks, for work whose results are too large to be held of all at once."""
-        for first in range(0, self.alerts.num_rows, size):
-            rows = slice(first, first + size)
+        for first in range(0, self.alerts.num_rows, BLOCK):
+            rows = slice(first, first + BLOCK)
             asked = Alerts(*(column(part[rows], part.dtype) for part in self.asked))
             windows = Windows(*(column(part[rows], part.dtype) for part in self.windows))
-            yield replace(self, alerts=self.alerts.slice(first, size), asked=asked, windows=windows)
+            yield replace(self, alerts=self.alerts.slice(first, BLOCK), asked=asked, windows=windows)
 
     def lines(self) -> list[str]:
         """Return what was read and how trades are entered and paid, one line each; the same on every machine."""
