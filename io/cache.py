@@ -22,6 +22,7 @@ from .digest import canonical_json, config_digest
 from .durable import disk_errors, open_plain
 from .errors import HighwaterError, IntegrityError
 from .exports import put, sweep
+from .locks import among
 from .manifest import parsed
 from .slices import SliceFacts, open_slice
 
@@ -145,12 +146,17 @@ def slices_in(folder: Path) -> Iterator[Kept]:
     """Yield the slices in ``folder``, by name, those too of which a part is missing."""
     names = (_SLICE.fullmatch(path.name) for path in folder.glob("slice_*"))
     for stem in sorted({name[1] for name in names if name}):
-        files = folder / f"{stem}.arrow", folder / f"{stem}.json"
+        files = _pair(folder / stem)
         try:
             facts = open_slice(files[0]).facts
         except (HighwaterError, OSError):
             facts = None
         yield from _kept(SLICE, files, facts)
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    """Return both files of a slice, given its path with or without a suffix."""
+    return path.with_suffix(".arrow"), path.with_suffix(".json")
 
 
 def _kept(kind: str, files: tuple[Path, ...], facts: SliceFacts | Origin | None) -> Iterator[Kept]:
@@ -166,9 +172,12 @@ def _kept(kind: str, files: tuple[Path, ...], facts: SliceFacts | Origin | None)
 def remove(kept: Iterable[Kept]) -> None:
     """Remove what was kept, and beside it what dead processes left unfinished; a file that is gone already is fine."""
     folders = set()
-    for file in (file for one in kept for file in one.files):
-        with disk_errors(f"removing {file}", "make its directory one that you may write to"):
-            file.unlink(missing_ok=True)
-        folders.add(file.parent)
+    for one in kept:
+        folder = one.files[0].parent
+        folders.add(folder)
+        doing, remedy = f"removing {one.files[0]}", "make its directory one that you may write to"
+        with disk_errors(doing, remedy), among(folder, alone=True):
+            for file in one.files if one.kind == METRICS else _pair(one.files[0]):
+                file.unlink(missing_ok=True)
     for folder in folders:
         sweep(folder)
