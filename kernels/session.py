@@ -17,8 +17,9 @@ from .arrays import Policy as ExitRules
 from .bounds import NOTE, bracket
 from .exits import simulate
 from .jit import compiled
-from .walk import no_blocks, scanned
+from .walk import Blocks, no_blocks, scanned
 
+_CHUNK, _ONE = np.uint64(16), np.uint64(1)  # candles asked at once, unsigned, as in ``walk.scanned``
 OR_OPPOSITE, SWING, ATR_CAPPED = 0, 1, 2
 STOPS = {"or_opposite": OR_OPPOSITE, "swing": SWING, "atr_capped": ATR_CAPPED}
 
@@ -82,7 +83,7 @@ class Plan(NamedTuple):
 
     ``sides``: 1 long only, -1 short only, 0 both; ``both_long``: a candle that breaks both sides is taken as long
     instead of skipped; ``stop`` of STOPS; ``target_r`` float64[K] and ``frac_bps`` int64[K]: targets in R and what is
-    sold there; ``from_range``: R of the targets is counted from the broken price, not from the fill; ``be_r`` (inf:
+    sold there, 10,000 in all; ``from_range``: R of the targets is counted from the broken price, not from the fill; ``be_r`` (inf:
     never); ``entry_stops``: the candle of an entry at the broken price can stop it out; ``flatten``: nothing is held
     over the close; ``carry``: losses in a row are counted over the close.
     """
@@ -106,6 +107,19 @@ class Plan(NamedTuple):
     flatten: bool
 
 
+class Room(NamedTuple):
+    """Where one trade after the other is worked out: its signed candles float64[M], its targets float64[K], and the
+    notes and blocks of which it has none."""
+
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    targets: Floats
+    notes: np.ndarray
+    blocks: Blocks
+
+
 class Day(NamedTuple):
     """The state of governance within a session: entries so far, losses in a row, R made, locked or not."""
 
@@ -124,17 +138,16 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
     """
     trades, fills, events = out
     n, m, free, losses = 0, 0, 0, 0
+    room = room_for(bars, sessions, plan)
     for s in range(sessions.start.size):
         day = Day(0, losses if plan.carry else 0, 0.0, False)
         up, down = plan.sides >= 0, plan.sides <= 0  # armed: the next touch of that side is a break
         again_up, again_down = False, False  # not the first of the session
         i = max(sessions.start[s], free) if sessions.open[s] else sessions.last[s]
         while i < sessions.last[s]:
-            if up == (plan.sides >= 0) and down == (plan.sides <= 0):  # till one is touched, nothing changes
-                below, above = sessions.lower[s] if down else -np.inf, sessions.upper[s] if up else np.inf
-                i = scanned(bars.high, bars.low, i, sessions.last[s], below, above)
-                if i == sessions.last[s]:
-                    break
+            i = stirred(bars, i, sessions.last[s], (sessions.lower[s], sessions.upper[s]), (down, up), plan.sides)
+            if i == sessions.last[s]:
+                break
             side, both = broken(bars, sessions, s, i, up, down)
             done = i
             if side != 0:
@@ -146,11 +159,12 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
                     what = NO_CONFLUENCE
                 if what == TRADED:
                     k = min(n, trades.size - 1)
-                    trades[k]["session"], trades[k]["direction"], trades[k]["entry_bar"] = s, side, i
-                    if walked(bars, sessions, known, plan, terms, trades[k], fills[k]):
-                        n, done = n + 1, trades[k]["exit_bar"]
-                        day = after(day, trades[k], plan)
-                        trades[k]["day_r"] = day.made
+                    trade = trades[k]
+                    trade["session"], trade["direction"], trade["entry_bar"] = s, side, i
+                    if walked(bars, sessions, known, (plan, room), terms, (trade, fills[k])):
+                        n, done = n + 1, trade["exit_bar"]
+                        day = after(day, trade, plan)
+                        trade["day_r"] = day.made
                         if day.locked:
                             halted = day.made <= -plan.max_loss_r
                             m = told(events, m, s, done, side, LOSS_HALT if halted else LOCKOUT)
@@ -165,6 +179,37 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
             free = i
         losses = day.losses
     return n, m
+
+
+@compiled
+def stirred(bars, i, last, levels, armed, sides):
+    """Return the first candle in [i, last) that breaks an armed side or closes inside one that is not, or ``last``."""
+    (lower, upper), (down, up) = levels, armed
+    if sides == 0 and not (down or up):
+        return i  # any close is inside one of them
+    if sides >= 0 and not up:
+        return returned(bars.low, bars.close, (i, last), (lower if down else -np.inf, upper), 1.0)
+    if sides <= 0 and not down:
+        return returned(bars.high, bars.close, (i, last), (upper if up else np.inf, lower), -1.0)
+    return scanned(bars.high, bars.low, i, last, lower if down else -np.inf, upper if up else np.inf)
+
+
+@compiled
+def returned(reach, close, rows, levels, sign):
+    """Return the first of ``rows``, half-open, whose ``reach`` is at or below the first of two levels or whose close is
+    below the second (``sign`` -1.0: above them), or the end of ``rows``."""
+    k, end = np.uint64(rows[0]), np.uint64(rows[1])
+    far, near = sign * levels[0], sign * levels[1]
+    while k + _CHUNK <= end:
+        hits = 0
+        for j in range(_CHUNK):
+            hits += (sign * reach[k + j] <= far) | (sign * close[k + j] < near)
+        if hits:
+            break
+        k += _CHUNK
+    while k < end and not (sign * reach[k] <= far or sign * close[k] < near):
+        k += _ONE
+    return np.int64(k)
 
 
 @compiled
@@ -215,13 +260,24 @@ def told(events, m, s, bar, side, what):
 
 
 @compiled
-def walked(bars, sessions, known, plan, terms, trade, fills):
-    """Complete ``trade`` from its session, direction and entry_bar; False where its stop or a target is not beyond.
+def room_for(bars, sessions, plan):
+    """Return the ``Room`` in which the longest trade there can be has its place."""
+    size = bars.ts.size
+    if plan.flatten:
+        size = 0
+        for s in range(sessions.start.size):
+            size = max(size, sessions.last[s] - sessions.start[s])
+    prices = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    return Room(*prices, np.empty(plan.target_r.size), np.empty(0, NOTE), no_blocks())
 
-    Prices are signed: a short is a long on negated ones.
+
+@compiled
+def walked(bars, sessions, known, plan_room, terms, out):
+    """Complete the trade ``out`` (a SESSION_TRADE and its FILLs) from its session, direction and entry_bar; False where
+    its stop or a target is not beyond. Prices are signed: a short is a long on negated ones.
     """
+    (plan, room), (rules, costs), (trade, fills) = plan_room, terms, out
     s, i, sign = trade["session"], trade["entry_bar"], trade["direction"]
-    rules, costs = terms
     level = sessions.upper[s] if sign > 0 else -sessions.lower[s]
     gap = sign * bars.open[i] >= level
     price = sign * bars.open[i] if gap else level
@@ -231,24 +287,25 @@ def walked(bars, sessions, known, plan, terms, trade, fills):
         return False
     unit = under(price)
     due = sessions.flatten[s] - bars.ts[i] if plan.flatten else NEVER
-    policy = exits_for(plan, price, stop, (level if plan.from_range else price), unit, due)
+    policy = exits_for(plan, price, stop, (level if plan.from_range else price), (unit, due, room.targets))
     if not unit * policy.tp[0] > price:
         return False
     end = sessions.end[s] if plan.flatten else NEVER
     entry = Entry(unit, bars.ts[i], end, end if plan.flatten else 0, plan.step, True, True, 0, price)
-    window = signed(bars, i, sessions.last[s] if plan.flatten else bars.ts.size, sign)
-    worst, best = framed(window, entry, policy, rules)
+    last = over_by(bars, i, sessions.last[s] if plan.flatten else bars.ts.size, sign, (policy, unit))
+    window = signed(bars, i, last, sign, room)
+    worst, best = framed(window, entry, policy, rules, room)
     if not gap:  # of the first candle the low may lie before the entry
         low, high, open_ = window.low[0], window.high[0], window.open[0]
         early = min(price, window.close[0]) if plan.entry_stops else np.inf
         window.open[0], window.low[0] = price, early
-        worst_early, best_early = framed(window, entry, policy, rules)
+        worst_early, best_early = framed(window, entry, policy, rules, room)
         worst, best = min(worst, worst_early) if plan.entry_stops else worst_early, max(best, best_early)
         if not plan.entry_stops:
             best = best_early
         elif rules.intrabar == PESSIMISTIC or (rules.intrabar == OHLC_PATH and high - open_ < open_ - low):
             window.low[0] = low
-    done = simulate(window, entry, policy, rules, fills, no_blocks())
+    done = simulate(window, entry, policy, rules, fills, room.blocks)
     lowest, highest = done.lowest, done.highest
     window.low[0] = min(window.low[0], window.close[0])  # seen, though it could not stop
     for j in range(done.bar + (done.reason >= HORIZON)):
@@ -285,10 +342,10 @@ def under(price):
 
 
 @compiled
-def exits_for(plan, price, stop, base, unit, due):
-    """Return the ``Policy`` of a trade: signed levels over ``unit``, targets counted from ``base``."""
+def exits_for(plan, price, stop, base, unit_due_targets):
+    """Return the ``Policy`` of a trade: signed levels over a unit, targets counted from ``base``; these it overwrites."""
+    unit, due, targets = unit_due_targets
     never = np.inf if unit > 0 else -np.inf  # times the unit: out of reach
-    targets = np.empty(plan.target_r.size)
     for j in range(targets.size):
         targets[j] = (base + plan.target_r[j] * (base - stop)) / unit
     even = price + plan.be_buffer
@@ -298,21 +355,35 @@ def exits_for(plan, price, stop, base, unit, due):
 
 
 @compiled
-def signed(bars, i, j, sign):
-    """Return a copy of the candles from ``i`` to ``j``, negated where ``sign`` is -1; without volumes."""
-    n = j - i
-    out = Candles(bars.ts[i:j], np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(0))
-    high, low = (bars.high, bars.low) if sign > 0 else (bars.low, bars.high)
+def over_by(bars, i, last, sign, policy_unit):
+    """Return the end, half-open and at most ``last``, of the candles that decide about a trade entered in candle ``i``.
+
+    The first later one that touches the first stop or the highest target ends what is left, whatever befell before.
+    """
+    policy, unit = policy_unit
+    stop, top = unit * policy.sl, -np.inf
+    for j in range(policy.tp.size):
+        top = max(top, unit * policy.tp[j])
+    below, above = (stop, top) if sign > 0 else (-top, -stop)
+    return min(scanned(bars.high, bars.low, i + 1, last, below, above) + 1, last)
+
+
+@compiled
+def signed(bars, i, j, sign, room):
+    """Return a copy of the candles from ``i`` to ``j`` in ``room``, negated where ``sign`` is -1; without volumes."""
+    n, by = j - i, float(sign)
+    out = Candles(bars.ts[i:j], room.open[:n], room.high[:n], room.low[:n], room.close[:n], room.open[:0])
+    first, last = bars.open[i:j], bars.close[i:j]
+    high, low = (bars.high[i:j], bars.low[i:j]) if sign > 0 else (bars.low[i:j], bars.high[i:j])
     for k in range(n):
-        out.open[k], out.close[k] = sign * bars.open[i + k], sign * bars.close[i + k]
-        out.high[k], out.low[k] = sign * high[i + k], sign * low[i + k]
+        out.open[k], out.high[k], out.low[k], out.close[k] = by * first[k], by * high[k], by * low[k], by * last[k]
     return out
 
 
 @compiled
-def framed(window, entry, policy, rules):
+def framed(window, entry, policy, rules, room):
     """Return (worst, best): the signed fill prices between which every path through the candles ends."""
-    found = bracket(window, entry, policy, rules, np.empty(0, NOTE), no_blocks())
+    found = bracket(window, entry, policy, rules, room.notes, room.blocks)
     return found.worst, found.best
 
 
