@@ -22,11 +22,13 @@ from .digest import canonical_json, config_digest
 from .durable import disk_errors, open_plain
 from .errors import HighwaterError, IntegrityError
 from .exports import put, sweep
+from .locks import remove_dead
 from .manifest import parsed
+from .slice_parts import EXPORTED
 from .slices import SliceFacts, open_slice
 
 CACHE_VERSION = 1
-METRICS, SLICE = "path metrics", "slice"
+METRICS, SLICE, EXPORT = "path metrics", "slice", "unfinished export"
 _REMEDY = "free space, name another --runs folder, or do without it: --no-cache"
 _FILE = re.compile(r"paths_[0-9a-f]{12}_([0-9a-f]{16})\.parquet")
 _SLICE = re.compile(r"(slice_[0-9]{8}_[0-9]{8}_[0-9a-f]{12})\.(arrow|json)")
@@ -120,7 +122,8 @@ def _origin_of(file: pq.ParquetFile) -> Origin | None:
 class Kept:
     """A slice or path metrics: its files, their bytes, when they were written (ms UTC), and what they say they are.
 
-    ``facts`` is None where they are damaged or another version wrote them.
+    ``facts`` is None where they are damaged or another version wrote them, and of a slice whose export has not ended:
+    its one file is the folder of its parts.
     """
 
     kind: str
@@ -153,6 +156,15 @@ def slices_in(folder: Path) -> Iterator[Kept]:
         yield from _kept(SLICE, files, facts)
 
 
+def exports_in(folder: Path) -> Iterator[Kept]:
+    """Yield the slices in ``folder`` of which only parts have come, by name; their lock tells whether more come now."""
+    for path in sorted(folder.glob(f"{EXPORTED}*")):
+        if path.is_dir():
+            sizes = [each.lstat() for each in (path, *path.glob("*"))]
+            written = max(each.st_mtime_ns for each in sizes) // 1_000_000
+            yield Kept(EXPORT, (path,), None, sum(each.st_size for each in sizes[1:]), written)
+
+
 def _kept(kind: str, files: tuple[Path, ...], facts: SliceFacts | Origin | None) -> Iterator[Kept]:
     found = {}
     for file in files:
@@ -164,11 +176,17 @@ def _kept(kind: str, files: tuple[Path, ...], facts: SliceFacts | Origin | None)
 
 
 def remove(kept: Iterable[Kept]) -> None:
-    """Remove what was kept, and beside it what dead processes left unfinished; a file that is gone already is fine."""
+    """Remove what was kept, and beside it what dead processes left unfinished; a file that is gone already is fine.
+
+    An export that a process is at is left.
+    """
     folders = set()
-    for file in (file for one in kept for file in one.files):
+    for kind, file in ((one.kind, file) for one in kept for file in one.files):
         with disk_errors(f"removing {file}", "make its directory one that you may write to"):
-            file.unlink(missing_ok=True)
+            if kind == EXPORT:
+                remove_dead(file)
+            else:
+                file.unlink(missing_ok=True)
         folders.add(file.parent)
     for folder in folders:
         sweep(folder)
