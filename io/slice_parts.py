@@ -30,6 +30,7 @@ from .locks import give_back, take
 from .slices import COUNTED, Cut, Slice, candle_table, write
 
 _REMEDY = "free space or choose another --slices folder, then repeat: what came is kept"
+EXPORTED = ".export_"  # how their folders are called
 _TOLD = b"told"
 _NONE = candles(np.zeros(0, np.int64), *(np.zeros(0) for _ in range(5)))
 
@@ -48,7 +49,7 @@ def unfinished(slices: Path, mark: str) -> Iterator[Path]:
 
     Raises BusyError where another process does.
     """
-    folder = slices / f".export_{mark[:12]}"
+    folder = slices / f"{EXPORTED}{mark[:12]}"
     with disk_errors(f"writing to {slices}", _REMEDY):
         make_folder(slices)
         lock = take(folder)
