@@ -126,7 +126,7 @@ def test_f110_big_body(web):
 def test_f111_nan_in_json(web, made, monkeypatch):
     monkeypatch.setattr(
         origin.results,
-        "read_artifact",
+        "whole_of",
         lambda *_: origin.pa.table(
             {"run_id": ["x"], "symbol": origin.pa.nulls(1, origin.pa.string()), "total_trades": [3]}
             | {"profit_factor": [float("nan")], "win_rate": [float("inf")]}
