@@ -5,7 +5,7 @@ import pytest
 import service_runs
 import web_client
 from highwater.engine.service import limits, runs
-from highwater.engine.web.api import answers, origin
+from highwater.engine.web.api import answers, origin, routes
 from highwater.engine.web.api.gate import HEADERS, Gate
 from highwater.io.publish import stage
 
@@ -113,6 +113,20 @@ def test_f109_slow_query(web, monkeypatch):
     assert "takes longer than 0.1 s; ask for less" in refused(response, 503)
     assert "5" == response.headers["retry-after"]
     assert 9 > time.monotonic() - began
+
+
+def test_f109_every_answer_has_its_time(web, made, monkeypatch):
+    policy, search = made.ids["policy"], made.ids["search"]
+    paths = [f"/api/verify?run_id={policy}", f"/api/verify?run_id={policy}&content=true"]
+    paths += [f"/api/compare?first={policy}&second={search}", f"/api/trades?run_id={policy}"]
+    paths += [f"/api/surface?run_id={made.ids['surface']}", f"/api/equity?run_id={policy}"]
+    monkeypatch.setattr(routes, "TIME_S", 0.0)
+    for path in paths:
+        response = web.get(path)
+        assert "the answer takes longer than 0 s; ask for less" == refused(response, 503)
+        assert "5" == response.headers["retry-after"]
+    for each in web.get("/openapi.json").json()["paths"].values():
+        assert "takes longer than 10 s" in each["get"]["responses"]["503"]["description"]
 
 
 def test_f110_big_body(web):
