@@ -80,6 +80,7 @@ def surface(alerts: Any, candles: Any, client: Any = None, **settings: Any) -> R
     All else as for ``sweep``.
     """
     from . import surface_command
+    from .cluster.place import called
     from .objective import PLATEAU, check_objective
     from .recipe import prepare
     from .sizing import uncovered
@@ -98,14 +99,15 @@ def surface(alerts: Any, candles: Any, client: Any = None, **settings: Any) -> R
         raise UsageError(f"a surface does not cover {what}: it is pessimistic, its exact worst and best beside it")
     check_objective(asked["objective"], (*STATISTICS, *grid.space.named, PLATEAU))
     how = asked["objective"], asked["medians"], asked["by"], asked["mem"], asked["max_cells"]
-    outcome = run_surface(
-        prepare(sources, trading, store),
-        store,
-        lambda prepared: plan(grid, prepared, *how),
-        asked.of(Guards),
-        asked.words,
-        place=_place(asked, client),
-    )
+    with called(_place(asked, client)) as place:
+        outcome = run_surface(
+            prepare(sources, trading, store),
+            store,
+            lambda prepared: plan(grid, prepared, *how),
+            asked.of(Guards),
+            asked.words,
+            place=place,
+        )
     return _opened(outcome)
 
 
@@ -160,10 +162,17 @@ def _asked(command: str, function: Callable[..., Any], settings: Mapping[str, An
         if name not in known or name in ("json", "top", "min_calls", "html", "resume"):
             raise UsageError(f"{command} has no setting {name!r}{nearest(name, known)}")
         values[name] = _value(known[name].annotation, value, name)
-    runs = Path(values.get("runs", known["runs"].default))
-    values |= {name: kept(each, runs / FOLDER, name) for name, each in tables.items()}
+    folder = Path(_local(known["runs"], values.get("runs", known["runs"].default))) / FOLDER
+    for name, each in tables.items():
+        is_text = isinstance(each, str)
+        values[name] = _value(known[name].annotation, each, name) if is_text else kept(each, folder, name)
     words = [*command.split(), *(word for name, value in values.items() for word in _words(known[name], value))]
-    return _Asked(known, values, tuple(words))
+    return _Asked(known, {name: _local(known[name], value) for name, value in values.items()}, tuple(words))
+
+
+def _local(parameter: Parameter, value: Any) -> Any:
+    """Return the local copy of what lies on a store, as a command gets it; all else as it is."""
+    return value if parameter.kind.open is None else parameter.kind.open(value)
 
 
 def _value(annotation: Any, value: Any, name: str) -> Any:

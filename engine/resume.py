@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ..io.errors import MissingError, UsageError
 from ..io.searches import SESSIONS, find_unfinished, hold
-from .cluster.place import Place
+from .cluster.place import Place, called
 from .kept import check_version
 from .places import candle_place
 from .recipe import prepare
@@ -46,14 +46,14 @@ def resume(
             return go_on(kept, store)
         config = before["config"]
         sources, trading = settings_of(before["settings"], Path(before["alerts"]), candle_place(before["candles"]))
-        prepared = prepare(sources, trading, store)
-        return run_sweep(
-            prepared,
-            store,
-            space_in(config["search"]["space"]),
-            lambda prepared: planned(config, prepared, memory or before["memory"], engine),
-            Guards(**config["guards"]),
-            tuple(before["command"]),
-            resumed=kept,
-            place=place,
-        )
+        with called(place) as place:
+            return run_sweep(
+                prepare(sources, trading, store),
+                store,
+                space_in(config["search"]["space"]),
+                lambda prepared: planned(config, prepared, memory or before["memory"], engine),
+                Guards(**config["guards"]),
+                tuple(before["command"]),
+                resumed=kept,
+                place=place,
+            )

@@ -78,6 +78,7 @@ def searched(
     place: "Place | None" = None,
 ) -> "Outcome":
     """Return what a search found, published. Raises UsageError before anything is read where it cannot be done."""
+    from .cluster.place import called
     from .objective import GROWTH, PLATEAU, check_objective
     from .recipe import prepare
     from .refine import check_refine
@@ -95,12 +96,13 @@ def searched(
     choices = Choices(engine, asked.medians, asked.trades, asked.stake, asked.refine)
     check_engine(engine, space, trading)
     wanted = trials, asked.seed, asked.objective, limits
-    return run_sweep(
-        prepare(sources, trading, store),
-        store,
-        space,
-        lambda prepared: plan(space, *wanted, prepared, asked.mem, asked.max_pairs, choices),
-        guards,
-        command,
-        place=place,
-    )
+    with called(place) as place:
+        return run_sweep(
+            prepare(sources, trading, store),
+            store,
+            space,
+            lambda prepared: plan(space, *wanted, prepared, asked.mem, asked.max_pairs, choices),
+            guards,
+            command,
+            place=place,
+        )

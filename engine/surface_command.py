@@ -58,7 +58,7 @@ def surface(
         max_cells: Refuse more cells than this.
     """
     from . import show
-    from .cluster.place import place_of
+    from .cluster.place import called, place_of
     from .objective import PLATEAU, check_objective
     from .recipe import prepare
     from .sizing import uncovered
@@ -77,15 +77,15 @@ def surface(
         raise UsageError(f"a surface does not cover {what}: it is pessimistic, its exact worst and best beside it")
     check_objective(objective, (*STATISTICS, *grid.space.named, PLATEAU))
     check_page(html)
-    place = place_of(engine == "dask", machines.workers, machines.scheduler)
-    outcome = run_surface(
-        prepare(sources, trading, store),
-        store,
-        lambda prepared: plan(grid, prepared, objective, medians, by, mem, max_cells),
-        guards,
-        tuple(sys.argv[1:]),
-        place=place,
-    )
+    with called(place_of(engine == "dask", machines.workers, machines.scheduler)) as place:
+        outcome = run_surface(
+            prepare(sources, trading, store),
+            store,
+            lambda prepared: plan(grid, prepared, objective, medians, by, mem, max_cells),
+            guards,
+            tuple(sys.argv[1:]),
+            place=place,
+        )
     if store.json:
         show.as_json(outcome, ["frontier", "summary"])
     else:

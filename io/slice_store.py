@@ -8,8 +8,9 @@ from pathlib import Path
 
 from .durable import disk_errors, make_folder, rename_new
 from .errors import HighwaterError, IntegrityError, MissingError
+from .exports import put
 from .objects import ObjectPath, cache_folder, download, listed, put_new, read
-from .remote import remote_of
+from .remote import MARK, remote_of
 from .slices import Slice, open_slice, verify
 from .slices import find as find_here
 
@@ -32,13 +33,13 @@ def fetch(place: ObjectPath, digest: str, folder: Path | None = None) -> Slice:
     candles have another digest.
     """
     kept = (cache_folder() / "slices" if folder is None else folder) / digest
+    store, _, name = place.key.rpartition("/")
     if held := _held(kept, digest):
-        return held
+        return _marked(held, ObjectPath(place.bucket, store))
     with disk_errors(f"writing {kept}", _REMEDY):
         make_folder(kept.parent)
         draft = Path(tempfile.mkdtemp(prefix=f".{digest[:12]}.", suffix=".draft", dir=kept.parent))
     try:
-        name = place.key.rpartition("/")[2]
         for key in (_manifest_key(place.key), place.key):
             download(ObjectPath(place.bucket, key), draft / key.rpartition("/")[2])
         one = open_slice(draft / name)
@@ -52,6 +53,13 @@ def fetch(place: ObjectPath, digest: str, folder: Path | None = None) -> Slice:
     held = _held(kept, digest)
     if held is None:
         raise IntegrityError(f"{kept} holds no sound slice; remove it, then repeat")
+    return _marked(held, ObjectPath(place.bucket, store))
+
+
+def _marked(held: Slice, store: ObjectPath) -> Slice:
+    """Return a slice of the cache, whose folder says where it was fetched from: others may fetch it there."""
+    if remote_of(held.path.parent) != store:
+        put(held.path.parent / MARK, str(store).encode(), _REMEDY)
     return held
 
 

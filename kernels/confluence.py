@@ -10,23 +10,28 @@ from .averages import seed_of
 from .jit import compiled
 
 LONG, SHORT = 1, 2  # bits of a flag, uint8[N]
+TILE = 512  # candles that stay in the first cache while they are compared with those before
 
 
 @compiled
 def session_atr(bars, first, n):
     """Return Wilder's average of the true range, float64[N]; that of a session's ``first`` candle is high - low."""
-    out = bars.high - bars.low
-    h, l, c, rest = bars.high[1:], bars.low[1:], bars.close, out[1:]
-    for i in range(rest.size):  # views, as in ``price_action``
-        rest[i] = (h[i] if h[i] >= c[i] else c[i]) - (l[i] if l[i] <= c[i] else c[i])
+    out, value, alpha = np.empty(bars.close.size), np.nan, 1.0 / n
     for s in range(first.size):
-        if first[s] < out.size:
-            out[first[s]] = bars.high[first[s]] - bars.low[first[s]]
-    value = seed_of(out, 0, n)
-    for i in range(out.size):  # in place: ``rma`` would take another array
-        if i >= n:
-            value += (1.0 / n) * (out[i] - value)
-        out[i] = value if i >= n - 1 else np.nan
+        i, end = first[s], first[s + 1] if s + 1 < first.size else out.size
+        h, l, reach, c = bars.high[i:end], bars.low[i:end], out[i:end], bars.close[i:end]
+        reach[:1] = h[:1] - l[:1]
+        h, l, rest = h[1:], l[1:], reach[1:]
+        for k in range(rest.size):  # views, as in ``price_action``
+            rest[k] = (h[k] if h[k] >= c[k] else c[k]) - (l[k] if l[k] <= c[k] else c[k])
+        if i < n <= end:
+            value = seed_of(out, 0, n)
+            out[n - 1] = value
+        rest = out[max(i, n) : end]
+        for k in range(rest.size):
+            value += alpha * (rest[k] - value)
+            rest[k] = value
+    out[: n - 1] = np.nan
     return out
 
 
@@ -66,22 +71,23 @@ def price_action(bars, n, engulfing, structure):
     """Return uint8[N] of LONG and SHORT: an engulfing candle, or one whose high is above all ``n`` before and whose low
     is above the lowest of theirs (SHORT: the mirror)."""
     o, h, l, c = bars.open, bars.high, bars.low, bars.close
-    out = np.zeros(c.size, np.uint8)
-    if structure and n < c.size:
-        high, low, every = h[n:], l[n:], out[n:]
-        every[:] = LONG | SHORT
-        some = np.zeros(every.size, np.uint8)
-        for k in range(n):  # views, since an index that might be negative is not compared four at a time
-            high_k, low_k = h[k : k + high.size], l[k : k + high.size]
-            for i in range(every.size):
-                every[i] &= LONG * (high[i] > high_k[i]) + SHORT * (low[i] < low_k[i])
-                some[i] |= LONG * (low[i] > low_k[i]) + SHORT * (high[i] < high_k[i])
-        for i in range(every.size):
-            every[i] &= some[i]
+    out, highest, lowest = np.zeros(c.size, np.uint8), np.empty(TILE), np.empty(TILE)
+    for at in range(n, c.size if structure else n, TILE):
+        high, low, marks = h[at : at + TILE], l[at : at + TILE], out[at : at + TILE]
+        highest[:], lowest[:] = -np.inf, np.inf
+        for k in range(at - n, at):  # views, since an index that might be negative is not compared four at a time
+            high_k, low_k = h[k : k + marks.size], l[k : k + marks.size]
+            for i in range(marks.size):
+                highest[i] = high_k[i] if high_k[i] > highest[i] else highest[i]
+                lowest[i] = low_k[i] if low_k[i] < lowest[i] else lowest[i]
+        for i in range(marks.size):
+            up, down = (high[i] > highest[i]) & (low[i] > lowest[i]), (low[i] < lowest[i]) & (high[i] < highest[i])
+            marks[i] = LONG * up + SHORT * down
     if engulfing:
-        for i in range(1, c.size):
-            up, down = (c[i] > h[i - 1]) & (o[i] <= c[i - 1]), (c[i] < l[i - 1]) & (o[i] >= c[i - 1])
-            out[i] |= LONG * up + SHORT * down
+        o, last, marks = o[1:], c[1:], out[1:]
+        for i in range(marks.size):
+            up, down = (last[i] > h[i]) & (o[i] <= c[i]), (last[i] < l[i]) & (o[i] >= c[i])
+            marks[i] |= LONG * up + SHORT * down
     return out
 
 
@@ -94,12 +100,13 @@ def profile(close, first, start, last, levels, ranges):
     (val, vah, mid), (high, low) = levels, ranges
     out = np.zeros(close.size, np.uint8)
     for s in range(first.size):
-        broad, deep = high[s] > vah[s], low[s] < val[s]
-        for i in range(first[s], last[s]):
-            known = i >= start[s]  # the range itself is final
-            up = close[i] > vah[s] or (known and broad and close[i] > mid[s])
-            down = close[i] < val[s] or (known and deep and close[i] < mid[s])
-            out[i] = LONG * up + SHORT * down
+        rise, fall, final = np.inf, -np.inf, min(max(start[s], first[s]), last[s])
+        for begin, end in ((first[s], final), (final, last[s])):
+            c, marks = close[begin:end], out[begin:end]
+            for i in range(c.size):
+                up, down = (c[i] > vah[s]) | (c[i] > rise), (c[i] < val[s]) | (c[i] < fall)
+                marks[i] = LONG * up + SHORT * down
+            rise, fall = mid[s] if high[s] > vah[s] else np.inf, mid[s] if low[s] < val[s] else -np.inf  # range final
     return out
 
 
@@ -109,15 +116,20 @@ def session_line(bars, begin, first):
 
     NaN from the ``first`` of a session to where it begins, and until volume traded.
     """
-    out, value, volume, s, t = np.empty(bars.close.size), 0.0, 0.0, 0, 0
-    for i in range(out.size):
-        while t < first.size and first[t] <= i:
-            t += 1
-        while s < begin.size and begin[s] <= i:
-            s, value, volume = s + 1, 0.0, 0.0
-        value += (bars.high[i] + bars.low[i] + bars.close[i]) / 3 * bars.volume[i]
-        volume += bars.volume[i]
-        out[i] = value / volume if s == t and volume > 0.0 else np.nan
+    out, room = np.empty(bars.close.size), np.empty(0)
+    for s in range(first.size):
+        end = first[s + 1] if s + 1 < first.size else out.size
+        i = min(begin[s], end)
+        out[first[s] : i] = np.nan
+        room = np.empty(end - i) if room.size < end - i else room
+        h, l, c, v, line = bars.high[i:end], bars.low[i:end], bars.close[i:end], bars.volume[i:end], out[i:end]
+        value = volume = 0.0
+        for k in range(line.size):
+            value += (h[k] + l[k] + c[k]) / 3 * v[k]
+            volume += v[k]
+            line[k], room[k] = value, volume
+        for k in range(line.size):  # apart from the sums, which wait for each other
+            line[k] = line[k] / room[k] if room[k] > 0.0 else np.nan
     return out
 
 
@@ -155,9 +167,10 @@ def swings(high, low, n):
 @compiled
 def gather(flags, k, long, short):
     """Set bit ``k`` of ``long`` and of ``short``, uint8[N] each, where ``flags`` say so."""
+    bit, none = np.uint8(1 << k), np.uint8(0)  # a shift in the loop would be one of eight bytes
     for i in range(flags.size):
-        long[i] |= (flags[i] & LONG) << k
-        short[i] |= (flags[i] >> 1) << k
+        long[i] |= bit if flags[i] & LONG else none
+        short[i] |= bit if flags[i] & SHORT else none
 
 
 @compiled
@@ -172,7 +185,11 @@ def looked_up(table, marks):
 @compiled
 def ascending(ts):
     """Return the first row whose time is not after that of the row before, or 0."""
-    for i in range(1, ts.size):
-        if ts[i] <= ts[i - 1]:
-            return i
+    before, after, bad = ts[:-1], ts[1:], 0
+    for i in range(after.size):  # to the end, eight at a time
+        bad += after[i] <= before[i]
+    if bad:
+        for i in range(after.size):
+            if after[i] <= before[i]:
+                return i + 1
     return 0

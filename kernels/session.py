@@ -1,26 +1,19 @@
 """OR-1, the opening-range pass over the sessions of one symbol (SESSIONS): breakouts, trades, governance.
-
-What happens to an open trade is FS-1 as ``exits`` and ``bounds`` have it. A trade is walked on a copy of its candles: a
-short on negated ones, which mirrors every comparison exactly, and with its levels over a power of two, so that a stop
-at a price is that price to the last bit.
+What becomes of one trade is in ``session_trade``.
 """
 
 # pyright: reportArgumentType=false
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import HORIZON, NEVER, OHLC_PATH, PESSIMISTIC, SL, Candles, Entry, Floats, Ints
-from .arrays import Policy as ExitRules
-from .bounds import NOTE, bracket
-from .exits import simulate
+from .arrays import SL, Floats, Ints
 from .jit import compiled
-from .walk import no_blocks, scanned
+from .session_trade import room_for, walked
+from .walk import scanned
 
-OR_OPPOSITE, SWING, ATR_CAPPED = 0, 1, 2
-STOPS = {"or_opposite": OR_OPPOSITE, "swing": SWING, "atr_capped": ATR_CAPPED}
+_CHUNK, _ONE = np.uint64(16), np.uint64(1)  # candles asked at once, unsigned, as in ``walk.scanned``
 
 # Why a break was not traded, and what governance did.
 TRADED, BOTH_SIDES, CUTOFF, MAX_SIGNALS, LOCKED, NO_CONFLUENCE, SECOND_CHANCE_OVER, NO_RISK, LOCKOUT, LOSS_HALT = range(
@@ -81,10 +74,10 @@ class Plan(NamedTuple):
     """How breaks are traded, the same for all sessions. Times in ms, ``extra`` and ``be_buffer`` in price.
 
     ``sides``: 1 long only, -1 short only, 0 both; ``both_long``: a candle that breaks both sides is taken as long
-    instead of skipped; ``stop`` of STOPS; ``target_r`` float64[K] and ``frac_bps`` int64[K]: targets in R and what is
-    sold there; ``from_range``: R of the targets is counted from the broken price, not from the fill; ``be_r`` (inf:
-    never); ``entry_stops``: the candle of an entry at the broken price can stop it out; ``flatten``: nothing is held
-    over the close; ``carry``: losses in a row are counted over the close.
+    instead of skipped; ``stop`` of ``session_trade.STOPS``; ``target_r`` float64[K] and ``frac_bps`` int64[K]: targets
+    in R and what is sold there, 10,000 in all; ``from_range``: R of the targets is counted from the broken price, not
+    from the fill; ``be_r`` (inf: never); ``entry_stops``: the candle of an entry at the broken price can stop it out;
+    ``flatten``: nothing is held over the close; ``carry``: losses in a row are counted over it.
     """
 
     step: int
@@ -124,17 +117,16 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
     """
     trades, fills, events = out
     n, m, free, losses = 0, 0, 0, 0
+    room = room_for(bars, sessions, plan)
     for s in range(sessions.start.size):
         day = Day(0, losses if plan.carry else 0, 0.0, False)
         up, down = plan.sides >= 0, plan.sides <= 0  # armed: the next touch of that side is a break
         again_up, again_down = False, False  # not the first of the session
         i = max(sessions.start[s], free) if sessions.open[s] else sessions.last[s]
         while i < sessions.last[s]:
-            if up == (plan.sides >= 0) and down == (plan.sides <= 0):  # till one is touched, nothing changes
-                below, above = sessions.lower[s] if down else -np.inf, sessions.upper[s] if up else np.inf
-                i = scanned(bars.high, bars.low, i, sessions.last[s], below, above)
-                if i == sessions.last[s]:
-                    break
+            i = stirred(bars, i, sessions.last[s], (sessions.lower[s], sessions.upper[s]), (down, up), plan.sides)
+            if i == sessions.last[s]:
+                break
             side, both = broken(bars, sessions, s, i, up, down)
             done = i
             if side != 0:
@@ -146,11 +138,12 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
                     what = NO_CONFLUENCE
                 if what == TRADED:
                     k = min(n, trades.size - 1)
-                    trades[k]["session"], trades[k]["direction"], trades[k]["entry_bar"] = s, side, i
-                    if walked(bars, sessions, known, plan, terms, trades[k], fills[k]):
-                        n, done = n + 1, trades[k]["exit_bar"]
-                        day = after(day, trades[k], plan)
-                        trades[k]["day_r"] = day.made
+                    trade = trades[k]
+                    trade["session"], trade["direction"], trade["entry_bar"] = s, side, i
+                    if walked(bars, sessions, known, (plan, room), terms, (trade, fills[k])):
+                        n, done = n + 1, trade["exit_bar"]
+                        day = after(day, trade, plan)
+                        trade["day_r"] = day.made
                         if day.locked:
                             halted = day.made <= -plan.max_loss_r
                             m = told(events, m, s, done, side, LOSS_HALT if halted else LOCKOUT)
@@ -165,6 +158,37 @@ def trade_sessions(bars, sessions, known, plan, terms, out):
             free = i
         losses = day.losses
     return n, m
+
+
+@compiled
+def stirred(bars, i, last, levels, armed, sides):
+    """Return the first candle in [i, last) that breaks an armed side or closes inside one that is not, or ``last``."""
+    (lower, upper), (down, up) = levels, armed
+    if sides == 0 and not (down or up):
+        return i  # any close is inside one of them
+    if sides >= 0 and not up:
+        return returned(bars.low, bars.close, (i, last), (lower if down else -np.inf, upper), 1.0)
+    if sides <= 0 and not down:
+        return returned(bars.high, bars.close, (i, last), (upper if up else np.inf, lower), -1.0)
+    return scanned(bars.high, bars.low, i, last, lower if down else -np.inf, upper if up else np.inf)
+
+
+@compiled
+def returned(reach, close, rows, levels, sign):
+    """Return the first of ``rows``, half-open, whose ``reach`` is at or below the first of two levels or whose close is
+    below the second (``sign`` -1.0: above them), or the end of ``rows``."""
+    k, end = np.uint64(rows[0]), np.uint64(rows[1])
+    far, near = sign * levels[0], sign * levels[1]
+    while k + _CHUNK <= end:
+        hits = 0
+        for j in range(_CHUNK):
+            hits += (sign * reach[k + j] <= far) | (sign * close[k + j] < near)
+        if hits:
+            break
+        k += _CHUNK
+    while k < end and not (sign * reach[k] <= far or sign * close[k] < near):
+        k += _ONE
+    return np.int64(k)
 
 
 @compiled
@@ -212,113 +236,3 @@ def told(events, m, s, bar, side, what):
     if m < events.size:
         events[m]["session"], events[m]["bar"], events[m]["direction"], events[m]["what"] = s, bar, side, what
     return m + 1
-
-
-@compiled
-def walked(bars, sessions, known, plan, terms, trade, fills):
-    """Complete ``trade`` from its session, direction and entry_bar; False where its stop or a target is not beyond.
-
-    Prices are signed: a short is a long on negated ones.
-    """
-    s, i, sign = trade["session"], trade["entry_bar"], trade["direction"]
-    rules, costs = terms
-    level = sessions.upper[s] if sign > 0 else -sessions.lower[s]
-    gap = sign * bars.open[i] >= level
-    price = sign * bars.open[i] if gap else level
-    stop = stop_for(sessions, known, plan, s, i, sign, price)
-    risk = price - stop
-    if not risk > 0:
-        return False
-    unit = under(price)
-    due = sessions.flatten[s] - bars.ts[i] if plan.flatten else NEVER
-    policy = exits_for(plan, price, stop, (level if plan.from_range else price), unit, due)
-    if not unit * policy.tp[0] > price:
-        return False
-    end = sessions.end[s] if plan.flatten else NEVER
-    entry = Entry(unit, bars.ts[i], end, end if plan.flatten else 0, plan.step, True, True, 0, price)
-    window = signed(bars, i, sessions.last[s] if plan.flatten else bars.ts.size, sign)
-    worst, best = framed(window, entry, policy, rules)
-    if not gap:  # of the first candle the low may lie before the entry
-        low, high, open_ = window.low[0], window.high[0], window.open[0]
-        early = min(price, window.close[0]) if plan.entry_stops else np.inf
-        window.open[0], window.low[0] = price, early
-        worst_early, best_early = framed(window, entry, policy, rules)
-        worst, best = min(worst, worst_early) if plan.entry_stops else worst_early, max(best, best_early)
-        if not plan.entry_stops:
-            best = best_early
-        elif rules.intrabar == PESSIMISTIC or (rules.intrabar == OHLC_PATH and high - open_ < open_ - low):
-            window.low[0] = low
-    done = simulate(window, entry, policy, rules, fills, no_blocks())
-    lowest, highest = done.lowest, done.highest
-    window.low[0] = min(window.low[0], window.close[0])  # seen, though it could not stop
-    for j in range(done.bar + (done.reason >= HORIZON)):
-        lowest, highest = min(lowest, window.low[j]), max(highest, window.high[j])
-    trade["entry_px"], trade["stop"], trade["exit_px"] = sign * price, sign * stop, sign * done.price
-    trade["gross"], trade["risk"], trade["r"] = sign * done.gross, risk, made_of(done.gross, price, costs) / risk
-    trade["worst_r"], trade["best_r"] = made_of(worst, price, costs) / risk, made_of(best, price, costs) / risk
-    trade["mae_r"], trade["mfe_r"] = min(lowest - price, 0.0) / risk, max(highest - price, 0.0) / risk
-    trade["exit_bar"], trade["exit_ts"], trade["reason"] = i + done.bar, done.ts, done.reason
-    trade["n_fills"], trade["gap_entry"], trade["gap_exit"] = done.n_fills, gap, done.gap
-    for j in range(min(done.n_fills, fills.size)):
-        fills[j]["bar"] += i
-        fills[j]["price"] *= sign
-    return True
-
-
-@compiled
-def stop_for(sessions, known, plan, s, i, sign, price):
-    """Return the signed price of the stop of a trade entered in candle ``i``."""
-    far = (sessions.low[s] if sign > 0 else -sessions.high[s]) - plan.extra
-    if plan.stop == ATR_CAPPED:
-        return max(far, price - plan.atr_cap * sessions.unit[s])
-    if plan.stop == SWING:
-        swing = (known.swing_low[i - 1] if sign > 0 else -known.swing_high[i - 1]) - plan.extra
-        return swing if swing < price else far  # a NaN is not
-    return far
-
-
-@compiled
-def under(price):
-    """Return the power of two, or the negated one, next below a signed price: levels over it keep every bit."""
-    _, exponent = math.frexp(price)
-    return math.ldexp(0.5, exponent) if price > 0 else -math.ldexp(1.0, exponent)
-
-
-@compiled
-def exits_for(plan, price, stop, base, unit, due):
-    """Return the ``Policy`` of a trade: signed levels over ``unit``, targets counted from ``base``."""
-    never = np.inf if unit > 0 else -np.inf  # times the unit: out of reach
-    targets = np.empty(plan.target_r.size)
-    for j in range(targets.size):
-        targets[j] = (base + plan.target_r[j] * (base - stop)) / unit
-    even = price + plan.be_buffer
-    trigger = max(price + plan.be_r * (price - stop), even) / unit if plan.be_r < np.inf else never
-    offset = even / unit - 1.0  # exact: the quotient lies between 1/2 and 2
-    return ExitRules(stop / unit, targets, plan.frac_bps, trigger, offset, 0.0, never, due)
-
-
-@compiled
-def signed(bars, i, j, sign):
-    """Return a copy of the candles from ``i`` to ``j``, negated where ``sign`` is -1; without volumes."""
-    n = j - i
-    out = Candles(bars.ts[i:j], np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(0))
-    high, low = (bars.high, bars.low) if sign > 0 else (bars.low, bars.high)
-    for k in range(n):
-        out.open[k], out.close[k] = sign * bars.open[i + k], sign * bars.close[i + k]
-        out.high[k], out.low[k] = sign * high[i + k], sign * low[i + k]
-    return out
-
-
-@compiled
-def framed(window, entry, policy, rules):
-    """Return (worst, best): the signed fill prices between which every path through the candles ends."""
-    found = bracket(window, entry, policy, rules, np.empty(0, NOTE), no_blocks())
-    return found.worst, found.best
-
-
-@compiled
-def made_of(gross, price, costs):
-    """Return what a trade made a unit, in price, after costs, of signed prices."""
-    if price > 0:
-        return gross * costs.k_out - price * costs.k_in - price * costs.fixed
-    return gross * costs.k_in - price * costs.k_out + price * costs.fixed

@@ -1,8 +1,10 @@
 """A crew of nobody but this process, and a search it is at: what workers do, without any."""
 
 import dataclasses
+import json
 
-from highwater.engine.cluster import worker
+import pyarrow as pa
+from highwater.engine.cluster import job, worker
 from highwater.engine.cluster.job import job_of
 from highwater.engine.space import Space, canonical
 from highwater.engine.sweep import Choices, plan
@@ -35,3 +37,25 @@ def searching(ready, engine="tables", medians="top"):
     there = ground(ready, work.engine, work.memory, 1)
     config = {"search": {"space": canonical(SPACE), "trials": TRIALS, "seed": "3"}, "medians": medians}
     return work, there, dataclasses.replace(there, crew=Alone(job_of(there, config, work)))
+
+
+def unseen(monkeypatch):
+    """Have every search name its slice by a path that no worker sees, as from another machine."""
+    made = job.job_of
+
+    def elsewhere(*given):
+        found = made(*given)
+        spec = job.spec_of(found.message)
+        spec["slice"]["path"] += ".not"
+        return dataclasses.replace(found, message=_rewritten(found.message, spec))
+
+    monkeypatch.setattr(job, "job_of", elsewhere)
+
+
+def _rewritten(message, spec):
+    """Return a message whose spec is another."""
+    table = pa.ipc.open_stream(message).read_all().replace_schema_metadata({"job": json.dumps(spec).encode()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()

@@ -6,7 +6,8 @@ import naive_session
 import numpy as np
 from highwater.kernels.arrays import INTRABAR, NEVER, REASONS, Rules, candles, column, costs
 from highwater.kernels.exits import FILL
-from highwater.kernels.session import EVENT, EVENTS, SESSION_TRADE, STOPS, Known, Plan, Sessions, trade_sessions
+from highwater.kernels.session import EVENT, EVENTS, SESSION_TRADE, Known, Plan, Sessions, trade_sessions
+from highwater.kernels.session_trade import STOPS
 
 STEP = 60_000
 NUMBERS = ("entry_px", "stop", "exit_px", "gross", "risk", "r", "worst_r", "best_r", "mae_r", "mfe_r", "day_r")

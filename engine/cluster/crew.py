@@ -8,6 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 DEEP = 2  # items a worker has at a time: the next one waits there while it works
 LOOK_S, PATIENCE_S, TELL_S = 0.5, 60.0, 10.0  # seconds: between looks at who is there; for anyone to come; of silence
 FETCH_S = 2.0  # seconds before it is asked whether the worker is still there that a result is fetched from; then twice
+MACHINES = 16  # that a slice is brought to at once
 DEATHS = 5  # workers that may be lost at one item
 
 Told = dict[str, Any]
@@ -90,7 +92,10 @@ class _Round:
 
 @dataclass
 class Crew:
-    """The workers of a cluster, all at one job. ``asked``: how many there will be; ``moved``: bytes so far."""
+    """The workers of a cluster, all at one job. ``asked``: how many there will be; ``moved``: bytes so far.
+
+    ``mend`` starts others in the place of those that ended, where that is for us to do.
+    """
 
     client: "Client"
     job: Job
@@ -100,6 +105,7 @@ class Crew:
     gone: list[Hand] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     moved: int = 0
+    mend: Callable[[], None] = lambda: None
     _looked: float = -LOOK_S
     _alone: float = field(default_factory=time.monotonic)
     _said: float = field(default_factory=time.monotonic)
@@ -140,11 +146,12 @@ class Crew:
         now = time.monotonic()
         if now - self._looked < LOOK_S and self.hands:
             return
+        self.mend()
         there = _there(self.client)
         for address in set(self.hands) - set(there):
             self.gone.append(self.hands.pop(address))
-        for address in sorted(set(there) - set(self.hands) - self.refused):
-            self._welcome(address, there[address])
+        new = sorted(set(there) - set(self.hands) - self.refused)
+        self._welcome({address: there[address] for address in new})
         if there and self.refused >= set(there):
             raise UsageError("every worker is refused; install the same version of highwater on them as here")
         self._looked = time.monotonic()
@@ -155,15 +162,30 @@ class Crew:
             raise BusyError(f"no worker came in {PATIENCE_S:.0f} s; start some at the same scheduler, then repeat")
         time.sleep(LOOK_S / 5)
 
-    def _welcome(self, address: str, threads: int) -> None:
-        """Open the job on a worker, unless it is gone again or must be refused."""
-        why, moved = open_on(self.client, address, threads, self.job)
-        self.moved += moved
-        if why:
-            self.refused.add(address)
-            print(f"worker {address} is given nothing: {why}", file=sys.stderr)
-        elif moved:
-            self.hands[address] = Hand(address, threads)
+    def _welcome(self, new: Mapping[str, int]) -> None:
+        """Open the job on workers (address -> threads), unless they are gone again or must be refused.
+
+        Many machines at once, but the workers of one after another: the first fetches the slice for all.
+        """
+        machines: dict[str, list[str]] = {}
+        for address in new:
+            machines.setdefault(address.rpartition(":")[0], []).append(address)
+
+        def opened(some: list[str]) -> list[tuple[str, str, int]]:
+            return [(address, *open_on(self.client, address, new[address], self.job)) for address in some]
+
+        pool = ThreadPoolExecutor(MACHINES)
+        try:
+            found = [each for some in pool.map(opened, machines.values()) for each in some]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for a slice
+        for address, why, moved in found:
+            self.moved += moved
+            if why:
+                self.refused.add(address)
+                print(f"worker {address} is given nothing: {why}", file=sys.stderr)
+            elif moved:
+                self.hands[address] = Hand(address, new[address])
 
     def _give(self, round_: "_Round") -> None:
         """Give every worker that has few items more of them, those first that were lost."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ...io.digest import arrays_sha256, canonical_json, config_digest
 from ...io.errors import IntegrityError
+from ...io.remote import origin_of
 from ...io.slices import Slice
 from ...kernels.arrays import Costs, Policies, Rules, Windows, column
 from ..space import draw, space_in, to_policies
@@ -66,7 +67,12 @@ def job_of(there: Ground, config: Mapping[str, Any], work: Plan | Work) -> Job:
         "config": dict(config),
         "data": data,
         "engine": engine_digest(),
-        "slice": {"content": facts.content_sha256, "bytes": facts.bytes, "path": str(ready.slice.path.absolute())},
+        "slice": {
+            "content": facts.content_sha256,
+            "bytes": facts.bytes,
+            "path": str(ready.slice.path.absolute()),
+            "store": origin_of(ready.slice.path.absolute()),
+        },
         "step": ready.step,
         "horizon": ready.trading.horizon,
         "rules": list(ready.rules),

@@ -4,17 +4,16 @@ import contextlib
 import importlib.util
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from multiprocessing import resource_tracker
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ...io.errors import StoreError, UsageError
 from ..tallies import Ground
+from .processes import Processes, begun
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -29,11 +28,15 @@ MOST = 1024  # workers of ours
 
 @dataclass(frozen=True)
 class Place:
-    """Where workers are: ``workers`` processes of ours, those of ``scheduler``, or those of ``client``."""
+    """Where workers are: ``workers`` processes of ours, those of ``scheduler``, or those of ``client``.
+
+    ``processes``: ours, where they were begun.
+    """
 
     workers: int = 0
     scheduler: str = ""
     client: Any = None
+    processes: Processes | None = None
 
 
 def place_of(dask: bool, workers: int | None, scheduler: str | None, client: Any = None) -> Place | None:
@@ -84,6 +87,18 @@ def need_dask() -> None:
 
 
 @contextlib.contextmanager
+def called(place: Place | None) -> Iterator[Place | None]:
+    """Yield a place whose processes, if it has any of ours, get ready while we do; they are gone at the end."""
+    if place is None or not place.workers or place.processes:
+        yield place
+        return
+    with contextlib.ExitStack() as stack:
+        with _errors("workers do not start"):
+            processes = stack.enter_context(begun(place.workers))
+        yield replace(place, processes=processes)
+
+
+@contextlib.contextmanager
 def manned(
     place: Place | None, there: Ground, config: Mapping[str, Any], work: "Plan | Work", quiet: bool
 ) -> Iterator[Ground]:
@@ -96,6 +111,8 @@ def manned(
 
     with _client(place) as client:
         crew = Crew(client, job_of(there, config, work), quiet, place.workers)
+        if place.processes:
+            crew.mend = place.processes.mend
         crew.look()
         yield replace(there, crew=crew)
 
@@ -116,53 +133,20 @@ def _client(place: Place) -> Iterator["Client"]:
         yield place.client
         return
     with _silent(), contextlib.ExitStack() as stack:
-        yield _joined(place.scheduler, stack) if place.scheduler else _started(place.workers, stack)
+        yield _started(place.processes, stack) if place.processes else _joined(place.scheduler, stack)
 
 
-def _started(workers: int, stack: contextlib.ExitStack) -> "Client":
-    """Return the client of processes started here, which listen on this machine alone."""
+def _started(processes: Processes, stack: contextlib.ExitStack) -> "Client":
+    """Return the client of a scheduler in this process, which listens on this machine alone, with our processes."""
     from distributed import Client, LocalCluster
 
-    stack.enter_context(_spawning())
-    with _errors("workers do not start"), _deaf():
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            memory_limit=None,  # slices are mapped: their pages are no memory of a worker's own
-            silence_logs=logging.CRITICAL,
-        )
-    stack.callback(cluster.close)
-    return stack.enter_context(Client(cluster, set_as_default=False))
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Have the threads started inside, and all processes that they start, not hear Ctrl-C: we are to stop them.
-
-    The tracker of multiprocessing lets signals in again where it starts, so it is started before; and without its
-    warnings, or it would say that semaphores leaked, which it removes, wherever a signal ends this process.
-    """
-    told = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = "ignore"
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        os.environ.pop("PYTHONWARNINGS") if told is None else os.environ.update(PYTHONWARNINGS=told)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _spawning() -> contextlib.AbstractContextManager[Any]:
-    """Return what has workers started as new processes, whatever the settings of Dask: threads survive no fork."""
-    from dask import config
-
-    return config.set({"distributed.worker.multiprocessing-method": "spawn"})
+    address = "127.0.0.1:0"
+    with _errors("workers do not start"):
+        cluster = LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=address, silence_logs=logging.CRITICAL)
+        stack.callback(cluster.close)
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        processes.join(cluster.scheduler_address, lambda: len(cast(dict[str, int], client.nthreads())))
+    return client
 
 
 def _joined(address: str, stack: contextlib.ExitStack) -> "Client":

@@ -62,7 +62,7 @@ def _gone(error: Exception) -> bool:
 def _ask(client: "Client", address: str, what: Any, *given: Any) -> Any:
     """Return what ``what(*given)`` returns or raises on a worker; None where it is not there."""
     try:
-        found = cast(dict[str, Any], client.run(what, *given, workers=[address], on_error="return"))
+        found = cast(dict[str, Any], client.run(worker.aside, what, *given, workers=[address], on_error="return"))
     except (OSError, TimeoutError, ValueError) as error:
         return error
     return found.get(address)

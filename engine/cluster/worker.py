@@ -3,6 +3,8 @@
 Whatever comes in and goes out is numbers, texts and arrays. A worker keeps the last few searches open.
 """
 
+import asyncio
+import contextlib
 import os
 import platform
 import threading
@@ -17,7 +19,11 @@ import platformdirs
 from ... import __version__
 from ...io.durable import make_folder
 from ...io.errors import HighwaterError
+from ...io.objects import SCHEME, object_path
+from ...io.slice_store import fetch
 from ...io.slices import Slice, open_slice, verify
+from ..space import Space, draw
+from ..values import Range
 from .job import Opened, engine_digest, opened, spec_of
 
 KEPT = 4  # searches
@@ -35,6 +41,19 @@ def facts() -> dict[str, Any]:
     return {"same": same, "pid": os.getpid()}
 
 
+async def aside(what: Callable[..., Any], *given: Any) -> Any:
+    """Return what a function returns, while the worker goes on answering its scheduler: a slice may take minutes."""
+    return await asyncio.to_thread(what, *given)
+
+
+def warm() -> None:
+    """Get ready: import what every item needs, and have numba look at all it knows, as it does at its first call."""
+    from ...kernels import search, tables  # noqa: F401
+
+    facts()
+    draw(Space({"sl": Range(0.5, 0.9)}), 0, 0, 1)
+
+
 def take(digest: str, message: bytes, threads: int) -> int:
     """Open a search; return 0, or how many bytes its slice has where this machine has none with its digest."""
     spec = spec_of(message)["slice"]
@@ -48,7 +67,7 @@ def take(digest: str, message: bytes, threads: int) -> int:
 
 
 def _held(spec: Mapping[str, Any]) -> Slice | None:
-    """Return the slice where the search was begun, or the one this user keeps, by its digest."""
+    """Return the slice where the search was begun, the one this user keeps, or out of its store, by its digest."""
     for path in (Path(spec["path"]), place_of(spec["content"])):
         try:
             piece = open_slice(path)
@@ -56,6 +75,9 @@ def _held(spec: Mapping[str, Any]) -> Slice | None:
             continue
         if piece.facts.content_sha256 == spec["content"]:
             return piece
+    if spec["store"].startswith(SCHEME):
+        with contextlib.suppress(HighwaterError, OSError):  # then it is sent
+            return fetch(object_path(spec["store"]), spec["content"])
     return None
 
 

@@ -206,7 +206,8 @@ def _sessions(ranges: Ranges, hours: Hours, config: Config) -> Any:
 
 def plan_of(config: Config, step: int) -> Any:
     """Return how breaks are traded (``Plan``)."""
-    from ...kernels.session import STOPS, Plan
+    from ...kernels.session import Plan
+    from ...kernels.session_trade import STOPS
 
     trade, governance = config.trade, config.governance
     targets, shares = [trade.primary_r], [10_000]

@@ -1,7 +1,6 @@
 """Searches on real Dask clusters: the digests of one process, whoever dies on the way."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import re
@@ -14,13 +13,13 @@ from pathlib import Path
 
 import day_market
 import highwater.engine
-import pyarrow as pa
 import pytest
 from distributed import Client, LocalCluster
 from highwater.engine import kept
-from highwater.engine.cluster import crew, job, spread, worker
+from highwater.engine.cluster import crew, spread, worker
 from highwater.io.runs import find_run, read_manifest
 from highwater.io.searches import Keeper, unfinished
+from lone_crew import unseen
 from small_market import HORIZON, program, run
 
 ROOT = Path(__file__).parents[2]
@@ -134,15 +133,8 @@ def test_a_worker_killed_in_the_middle_changes_nothing(market, alone, tmp_path, 
 
 
 def test_a_slice_that_a_worker_does_not_have_is_sent_to_it(market, alone, tmp_path, monkeypatch):
-    made, home = job.job_of, tmp_path / "cache" / "highwater"
-
-    def elsewhere(*given):
-        found = made(*given)
-        spec = job.spec_of(found.message)
-        spec["slice"]["path"] += ".not"
-        return dataclasses.replace(found, message=rewritten(found.message, spec))
-
-    monkeypatch.setattr(job, "job_of", elsewhere)
+    home = tmp_path / "cache" / "highwater"
+    unseen(monkeypatch)
     home.mkdir(parents=True)
     (home / "kernels").symlink_to(worker.platformdirs.user_cache_path("highwater") / "kernels")
     options = {"threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
@@ -156,15 +148,6 @@ def test_a_slice_that_a_worker_does_not_have_is_sent_to_it(market, alone, tmp_pa
     assert alone["tables"] == contents(found.path)
     assert [".arrow", ".json"] == there
     assert found.manifest.execution["bytes_moved"] > max(path.stat().st_size for path in tmp_path.rglob("*.arrow"))
-
-
-def rewritten(message, spec):
-    """Return a message whose spec is another."""
-    table = pa.ipc.open_stream(message).read_all().replace_schema_metadata({"job": json.dumps(spec).encode()})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
 
 
 @contextlib.contextmanager
@@ -262,7 +245,7 @@ def test_ctrl_c_ends_all_workers_without_a_word_of_theirs(market, tmp_path):
     words = [*WAYS["bars"], "--trials", "3000000", *market.flags, "--runs", tmp_path, "--workers", "2", "--quiet"]
     words.remove("600"), words.remove("--trials")
     process = program(words, tmp_path, start_new_session=True)
-    while len(children(process.pid)) < 4:  # the one at work, the tracker of multiprocessing, and two workers
+    while len(children(process.pid)) < 3:  # the one at work, and two workers
         time.sleep(0.05)
     time.sleep(1.0)
     pids = children(process.pid)
@@ -297,3 +280,41 @@ def gone(pids):
             return True
         time.sleep(0.1)
     return False
+
+
+def test_a_worker_of_ours_that_is_killed_is_replaced(market, alone, tmp_path, monkeypatch):
+    killed, count, seen = [], crew.Crew._count, set()
+
+    def counted(self, each, told):
+        count(self, each, told)
+        seen.update(self.hands)
+        if not killed:
+            at_work = next(iter(self.hands))
+            killed.append(self.client.run(os.getpid, workers=[at_work])[at_work])
+            os.kill(killed[0], signal.SIGKILL)
+        elif len(seen) < 3:
+            time.sleep(0.2)
+
+    monkeypatch.setattr(crew.Crew, "_count", counted)
+    path, _ = done(WAYS["tables"], market, tmp_path, "--workers", "2")
+
+    assert alone["tables"] == contents(path)
+    assert 3 == len(seen)
+    assert [] == [pid for pid in children(os.getpid()) if b"cluster.processes" in commanded(pid)]
+
+
+def commanded(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def test_workers_that_cannot_start_are_one_line(market, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "distributed.py").write_text("raise SystemExit(3)")
+    found = run(*WAYS["bars"], *market.flags, "--runs", tmp_path / "runs", "--workers", "2", "--quiet")
+
+    assert 74 == found.code
+    assert ["highwater: workers do not start: one ended as it began, with code 3; ask for fewer --workers"] == (
+        found.err.splitlines()
+    )

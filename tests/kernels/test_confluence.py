@@ -11,6 +11,7 @@ from highwater.kernels.arrays import column
 from highwater.kernels.confluence import (
     LONG,
     SHORT,
+    TILE,
     ascending,
     coarse_atr,
     looked_up,
@@ -68,6 +69,15 @@ def test_price_action(seed, engulfing, structure):
     wanted = [plain_session.action(rows, i, how) for i in range(len(rows))]
 
     assert [LONG * up + SHORT * down for up, down in wanted] == price_action(bars, n, engulfing, structure).tolist()
+
+
+def test_price_action_over_more_candles_than_are_compared_at_once():
+    bars, _ = random_days(5, count=8, candles_a_day=200)
+    how = parse({}, "here").factors.price_action
+    wanted = [plain_session.action(bars, i, how) for i in range(len(bars))]
+
+    assert 2 * TILE < len(bars)
+    assert [LONG * up + SHORT * down for up, down in wanted] == price_action(candles_of(bars), 3, True, True).tolist()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])

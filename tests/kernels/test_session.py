@@ -99,6 +99,14 @@ def both(given):
 RANGE = [(100, 102, 98, 100), (100, 102, 98, 101)]  # 98 to 102
 
 
+def test_a_range_without_width_is_armed_again_by_a_close_on_either_side():
+    flat = [(100, 100, 100, 100)] * 4  # two of the range, and a break on each side of it
+    bars = [*flat, (100, 102, 101, 101), (101, 101, 97, 97)]
+    _, events = both(session(bars, passes={side: [False] * len(bars) for side in (1, -1)}))
+
+    assert [(2, 1), (3, -1), (5, -1)] == [(bar, side) for _, bar, side, _ in events]
+
+
 def test_the_first_candle_after_the_range_may_break_it():
     trades, _ = both(session([*RANGE, (101, 103, 101, 103), (103, 107, 103, 107)]))
 
