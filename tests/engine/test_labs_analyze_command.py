@@ -48,7 +48,7 @@ def test_entries_are_left_on_the_charts_of_the_server(tmp_path, monkeypatch, cap
     with at_hand(tmp_path, monkeypatch) as state:
         state.labs, state.chart_minutes = [LAB], None
         assert not fast("sync", NAME, "--quiet")
-        assert 4 == analyze("--candles", "server", "--no-guards")
+        assert 3 == analyze("--candles", "server", "--no-guards")
         assert f"is kept; fetch one with highwater labs sync {NAME} --charts" in capsys.readouterr().err
         assert not fast("sync", NAME, "--quiet", "--charts")
         assert not fast("sync", NAME, "--quiet", "--charts")
