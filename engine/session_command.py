@@ -76,7 +76,6 @@ def backtest(
     from .session.given import Task, fetch
     from .session.run import run_sessions
 
-    spare_pandas()
     if not json:
         show.banner()
     say("Loading configuration...", quiet)
@@ -116,27 +115,6 @@ def settings_of(config: Path | None, preset: Preset | None) -> dict[str, Any]:
     from .session.presets import PRESETS, over
 
     return over({} if preset is None else PRESETS[preset], {} if config is None else read_config(config))
-
-
-def spare_pandas() -> None:
-    """Let pyarrow look for pandas in vain: to tell values from it, of which a command has none, it would load it.
-
-    That takes a fifth of the command. ``to_pandas`` still finds it.
-    """
-    from pyarrow import lib
-
-    class Nowhere:
-        @staticmethod
-        def find_spec(name: str, *_: Any) -> None:
-            if name == "pandas":
-                raise ModuleNotFoundError(name)
-
-    if "pandas" not in sys.modules:
-        sys.meta_path.insert(0, Nowhere)
-        try:
-            lib._pandas_api.have_pandas  # type: ignore[attr-defined]  # noqa: B018
-        finally:
-            sys.meta_path.remove(Nowhere)
 
 
 def day_of(instant: int, flag: str) -> date:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from ..io.errors import UsageError
 from .report_command import Page
-from .session_command import MINUTE, Preset, Provider, day_of, feed, settings_of, spare_pandas
+from .session_command import MINUTE, Preset, Provider, day_of, feed, settings_of
 from .settings import Guards, Rows, Store
 from .values import Instant, Spelling
 
@@ -70,7 +70,6 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
     from .session.given import Task, fetch
     from .session.search_run import run_search
 
-    spare_pandas()
     asked, guards, store = _taken(Sessions, given), _taken(Guards, given), _taken(Store, given)
     page = _taken(Page, given)
     rows = _taken(Rows, given)
