@@ -10,7 +10,7 @@ from ..io.alerts import read_alerts
 from ..io.candle_rows import candle_files, size_of
 from ..io.candles import CandleOptions, read_candles
 from ..io.columns import bar_name
-from ..io.errors import UsageError
+from ..io.errors import MissingError, UsageError
 from ..io.manifest import Manifest, made_at, utc_text
 from ..io.runs import NEWER, UNVERIFIED, Finding, RunEntry, find_run, list_runs, read_artifact, read_manifest, verify
 from ..io.searches import stopped, unfinished
@@ -97,7 +97,12 @@ def check_runs(root: Path, name: str | None, every: bool, content: bool, json: b
         raise UsageError("name one run (its id, or latest), or give --all")
     checked = []
     for entry in list_runs(root) if name is None else [find_run(root, name)]:
-        findings = verify(entry.path, content)
+        try:
+            findings = verify(entry.path, content)
+        except MissingError:
+            if every:  # removed since it was listed
+                continue
+            raise
         checked.append({"run_id": entry.run_id, "path": str(entry.path), "findings": [vars(each) for each in findings]})
         if not json:
             _print_check(entry, findings)

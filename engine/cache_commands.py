@@ -16,16 +16,18 @@ _RUNS = Path("runs")
 def cache_list(*, runs: Path = _RUNS, slices: Path | None = None, json: bool = False) -> int | None:
     """List what earlier runs kept for later ones: slices of candles and path metrics, their size and age.
 
+    An export that was interrupted is among them: the command that began it goes on with it.
+
     Args:
         runs: Directory of runs.
         slices: Directory of slices (default: .slices in the runs directory).
         json: Print one JSON document instead of text.
     """
-    from ..io.cache import metrics_in, slices_in
+    from ..io.cache import exports_in, metrics_in, slices_in
     from . import show
 
     store = Store(runs=runs, slices=slices)
-    found = [*slices_in(store.slice_folder), *metrics_in(store.cache_folder)]
+    found = [*slices_in(store.slice_folder), *exports_in(store.slice_folder), *metrics_in(store.cache_folder)]
     if json:
         print(json_format.dumps([_row(one) for one in found], indent=2))
         return None
@@ -51,16 +53,21 @@ def cache_clear(
     """Remove the path metrics that runs kept; later runs measure again. Runs and their results stay.
 
     Args:
-        with_slices: Remove the slices too: later runs read their candles anew, and rerun needs the source's files.
+        with_slices: Remove the slices too, and exports that no process is at: later runs read their candles anew, and
+            rerun needs the source's files.
         runs: Directory of runs.
         slices: Directory of slices (default: .slices in the runs directory).
         dry_run: Say what would be removed, and remove nothing.
         json: Print one JSON document instead of text.
     """
-    from ..io.cache import metrics_in, remove, slices_in
+    from ..io.cache import exports_in, metrics_in, remove, slices_in
+    from ..io.locks import is_held
 
     store = Store(runs=runs, slices=slices)
-    found = [*metrics_in(store.cache_folder), *(slices_in(store.slice_folder) if with_slices else ())]
+    found = list(metrics_in(store.cache_folder))
+    if with_slices:
+        dead = [one for one in exports_in(store.slice_folder) if not is_held(one.files[0])]
+        found += [*slices_in(store.slice_folder), *dead]
     word = "would remove" if dry_run else "removed"
     if not dry_run:
         remove(found)
@@ -75,11 +82,11 @@ def cache_clear(
 
 def _sum(found: "list[Kept]") -> str:
     """Return how many files there are of each kind, and their bytes."""
-    from ..io.cache import METRICS, SLICE
+    from ..io.cache import EXPORT, METRICS, SLICE
     from . import show
 
     parts = []
-    for kind, name in ((METRICS, METRICS), (SLICE, "slices")):
+    for kind, name in ((METRICS, METRICS), (SLICE, "slices"), (EXPORT, "unfinished exports")):
         some = [one for one in found if one.kind == kind]
         files = sum(len(one.files) for one in some)
         if some or kind == METRICS:
@@ -89,11 +96,15 @@ def _sum(found: "list[Kept]") -> str:
 
 def _text(one: "Kept") -> str:
     """Return what a slice or path metrics are of, in words."""
-    from ..io.cache import Origin
+    from ..io.cache import EXPORT, Origin
     from ..io.columns import bar_name
-    from .values import show_duration
+    from ..io.locks import is_held
+    from .values import counted, show_duration
 
     facts = one.facts
+    if one.kind == EXPORT:
+        parts = counted(len(list(one.files[0].glob("part_*.arrow"))), "part")
+        return f"{parts}; {'more are coming now' if is_held(one.files[0]) else 'the same command goes on from there'}"
     if facts is None:
         return f"damaged or of another version: {one.files[0].name}"
     bars = bar_name(facts.interval_ms)

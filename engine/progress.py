@@ -23,7 +23,7 @@ def progress(what: str, total: int, quiet: bool = False) -> Iterator[Advance]:
     """Yield ``advance(done)``, which says how much of ``total`` is done by now (not how much more).
 
     Work that ends within a second shows nothing; nor does ``quiet``. Then a terminal gets a bar with rate and time
-    left, anything else a line for every 10 %.
+    left, anything else a line for every 10 %, with both too.
     """
     if quiet or total <= 0:
         yield lambda done: check()
@@ -48,8 +48,11 @@ class _Lines:
         tenths, passed = 10 * done // self.total, time.monotonic() - self.began
         if passed >= PATIENCE and tenths > self.tenths:
             self.tenths = tenths
-            left = passed * (self.total - done) / done
-            print(f"{self.what}: {10 * tenths} %, {done:,} of {self.total:,}, {left:,.0f} s left", file=sys.stderr)
+            rate, left = done / passed, passed * (self.total - done) / done
+            print(
+                f"{self.what}: {10 * tenths} %, {done:,} of {self.total:,}, {rate:,.0f}/s, {left:,.0f} s left",
+                file=sys.stderr,
+            )
 
     def close(self) -> None:
         pass

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .session.given import Feed, Task
 
 Provider = Literal["file", "yahoo", "binance", "synthetic"]
+Preset = Literal["aggressive", "conservative", "low_requirements"]
 MINUTE = 60_000
 
 
@@ -24,6 +25,7 @@ def backtest(
     start: Instant,
     end: Instant,
     config: Path | None = None,
+    preset: Preset | None = None,
     data: Path | None = None,
     source: Provider | None = None,
     interval: Interval = MINUTE,
@@ -50,6 +52,7 @@ def backtest(
         start: First day.
         end: The day after the last.
         config: Settings of the strategy, from a .yaml, .json or .toml file.
+        preset: Settings by name, which those of --config change.
         data: Candles from this file or directory instead of a provider.
         source: Where candles come from (default: file with --data, else yahoo).
         interval: Length of a candle.
@@ -83,7 +86,7 @@ def backtest(
         first=day_of(start, "--start"),
         end=day_of(end, "--end"),
         interval_ms=interval,
-        config=parse(settings_of(config), str(config or "settings")),
+        config=parse(settings_of(config, preset), str(config or "settings")),
         validate=validate_or,
         perturb=perturb,
     )
@@ -106,11 +109,12 @@ def backtest(
     return None
 
 
-def settings_of(config: Path | None) -> dict[str, Any]:
-    """Return the settings of a file; none without."""
+def settings_of(config: Path | None, preset: Preset | None) -> dict[str, Any]:
+    """Return the settings of a preset, changed by those of a file; none without either."""
     from ..io.config import read_config
+    from .session.presets import PRESETS, over
 
-    return {} if config is None else read_config(config)
+    return over({} if preset is None else PRESETS[preset], {} if config is None else read_config(config))
 
 
 def day_of(instant: int, flag: str) -> date:

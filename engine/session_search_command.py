@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from ..io.errors import UsageError
 from .report_command import Page
-from .session_command import MINUTE, Provider, day_of, feed, settings_of
+from .session_command import MINUTE, Preset, Provider, day_of, feed, settings_of
 from .settings import Guards, Rows, Store
 from .values import Instant, Spelling
 
@@ -39,6 +39,7 @@ class Sessions:
             them, told of those before (100; the extra of that name). Default random.
         min_trades: Configurations with fewer trades rank behind all others.
         settings: Settings of the strategy, from a .yaml, .json or .toml file.
+        preset: Settings by name, which those of --settings change.
         data: Candles from this file or directory instead of a provider.
         source: Where candles come from (default: file with --data, else yahoo).
         synthetic: Made-up candles, the same every time.
@@ -54,6 +55,7 @@ class Sessions:
     method: Literal["random", "grid", "optuna"] | None = None
     min_trades: int = 30
     settings: Path | None = None
+    preset: Preset | None = None
     data: Path | None = None
     source: Provider | None = None
     synthetic: bool = False
@@ -77,7 +79,7 @@ def sweep_sessions(*, places: Mapping[str, str], **given: Any) -> int | None:
             raise UsageError(f"{places[name]} beside --strategy {asked.strategy}: it is for exits after alerts")
     if (trials := shared.get("trials")) is not None and trials < 1:
         raise UsageError(f"--trials is {trials}; it must be at least 1")
-    settings = parse(settings_of(asked.settings), str(asked.settings or "settings"))
+    settings = parse(settings_of(asked.settings, asked.preset), str(asked.settings or "settings"))
     symbols, first, end, params = _needed(asked, settings.optimization)
     task = Task(symbols, first, end, shared.get("interval") or MINUTE, settings, asked.validate_or)
     work = _work(asked, settings, params, shared)

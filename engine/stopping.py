@@ -67,13 +67,15 @@ def check() -> None:
 
 
 def behind(error: BaseException) -> BaseException:
-    """Return what was asked, where ``error`` came of it: Python 3.11 wraps what is raised as a class is made."""
+    """Return what was asked, where ``error`` may come of it: Python 3.11 wraps what is raised as a class is made, and
+    a module that was half loaded when it was asked fails in ways of its own.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, KeyboardInterrupt | Terminated):
             return cause
         cause = cause.__cause__
-    return error
+    return _asked or error
 
 
 def exit_of(error: BaseException) -> tuple[int, str]:

@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from .durable import NewFile, disk_errors, make_folder, open_plain, rename_new, sync_folder
-from .errors import DataError, HighwaterError, IntegrityError, MissingError, UsageError
+from .errors import BusyError, DataError, HighwaterError, IntegrityError, MissingError, UsageError
 from .exports import NEW, placed, sweep
 from .housekeeping import files_of, remove
+from .locks import among
 from .manifest import MARKERS
 from .names import plain_path
 from .publish import stage
@@ -34,7 +35,11 @@ def months(root: Path, before: str) -> dict[str, list[RunEntry]]:
     for entry in list_runs(root):
         month = entry.path.parent.name
         if month < before:
-            for finding in verify(entry.path):
+            try:
+                findings = verify(entry.path)
+            except MissingError:  # removed since it was listed
+                continue
+            for finding in findings:
                 kind = IntegrityError if finding.level == "error" else UsageError
                 raise kind(f"{entry.path}: {finding.path}: {finding.problem}; put that right, then archive {month}")
             found.setdefault(month, []).append(entry)
@@ -47,12 +52,24 @@ def archive(root: Path, month: str, runs: list[RunEntry], folder: Path) -> Path:
     The archive is read back and compared with the manifests before any original goes. It takes a free name: a month
     that got runs since has a second archive, ``<month>-2.tar.zst``.
     """
+    with disk_errors(f"writing to {folder}", _REMEDY):
+        make_folder(folder)
+        with among(folder, alone=True):  # or two would choose the same name
+            return _archive(root, month, runs, folder)
+
+
+def _archive(root: Path, month: str, runs: list[RunEntry], folder: Path) -> Path:
     sweep(folder)
     names = (f"{month}{f'-{i}' if i > 1 else ''}.tar.zst" for i in range(1, 10_000))
     path = folder / next(name for name in names if not os.path.lexists(folder / name))
-    wanted = {f"{month}/{run.path.name}/{name}": digest for run in runs for name, digest in _digests(run.path)}
     with placed(path, _REMEDY) as draft:
-        _write(draft, root, wanted)
+        try:
+            wanted = {f"{month}/{run.path.name}/{name}": digest for run in runs for name, digest in _digests(run.path)}
+            _write(draft, root, wanted)
+        except (FileNotFoundError, MissingError) as error:
+            if all(run.path.is_dir() for run in runs):
+                raise
+            raise BusyError(f"another process removed runs of {month}; nothing was archived, repeat") from error
         with _reading(draft / NEW) as members:
             found = {name: hashlib.file_digest(data, "sha256").hexdigest() for name, data in members}
         if found != wanted:

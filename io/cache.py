@@ -23,11 +23,14 @@ from .digest import canonical_json, config_digest
 from .durable import disk_errors, open_plain
 from .errors import HighwaterError, IntegrityError
 from .exports import put, sweep
+from .folders import entries, status
+from .locks import among, remove_dead
 from .manifest import parsed
+from .slice_parts import EXPORTED
 from .slices import SliceFacts, open_slice
 
 CACHE_VERSION = 1
-METRICS, SLICE = "path metrics", "slice"
+METRICS, SLICE, EXPORT = "path metrics", "slice", "unfinished export"
 _REMEDY = "free space, name another --runs folder, or do without it: --no-cache"
 _FILE = re.compile(r"paths_[0-9a-f]{12}_([0-9a-f]{16})\.parquet")
 _SLICE = re.compile(r"(slice_[0-9]{8}_[0-9]{8}_[0-9a-f]{12})\.(arrow|json)")
@@ -132,7 +135,8 @@ def _origin_of(file: pq.ParquetFile) -> Origin | None:
 class Kept:
     """A slice or path metrics: its files, their bytes, when they were written (ms UTC), and what they say they are.
 
-    ``facts`` is None where they are damaged or another version wrote them.
+    ``facts`` is None where they are damaged or another version wrote them, and of a slice whose export has not ended:
+    its one file is the folder of its parts.
     """
 
     kind: str
@@ -157,12 +161,26 @@ def slices_in(folder: Path) -> Iterator[Kept]:
     """Yield the slices in ``folder``, by name, those too of which a part is missing."""
     names = (_SLICE.fullmatch(path.name) for path in folder.glob("slice_*"))
     for stem in sorted({name[1] for name in names if name}):
-        files = folder / f"{stem}.arrow", folder / f"{stem}.json"
+        files = _pair(folder / stem)
         try:
             facts = open_slice(files[0]).facts
         except (HighwaterError, OSError):
             facts = None
         yield from _kept(SLICE, files, facts)
+
+
+def exports_in(folder: Path) -> Iterator[Kept]:
+    """Yield the slices in ``folder`` of which only parts have come, by name; their lock tells whether more come now."""
+    for path in sorted(folder.glob(f"{EXPORTED}*")):
+        if path.is_dir():
+            found = [one for each in (path, *entries(path)) if (one := status(each))]
+            written = max((each.st_mtime_ns for each in found), default=0) // 1_000_000
+            yield Kept(EXPORT, (path,), None, sum(each.st_size for each in found[1:]), written)
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    """Return both files of a slice, given its path with or without a suffix."""
+    return path.with_suffix(".arrow"), path.with_suffix(".json")
 
 
 def _kept(kind: str, files: tuple[Path, ...], facts: SliceFacts | Origin | None) -> Iterator[Kept]:
@@ -176,11 +194,20 @@ def _kept(kind: str, files: tuple[Path, ...], facts: SliceFacts | Origin | None)
 
 
 def remove(kept: Iterable[Kept]) -> None:
-    """Remove what was kept, and beside it what dead processes left unfinished; a file that is gone already is fine."""
+    """Remove what was kept, and beside it what dead processes left unfinished; a file that is gone already is fine.
+
+    An export that a process is at is left.
+    """
     folders = set()
-    for file in (file for one in kept for file in one.files):
-        with disk_errors(f"removing {file}", "make its directory one that you may write to"):
-            file.unlink(missing_ok=True)
-        folders.add(file.parent)
+    for one in kept:
+        path = one.files[0]
+        folders.add(path.parent)
+        with disk_errors(f"removing {path}", "make its directory one that you may write to"):
+            if one.kind == EXPORT:
+                remove_dead(path)
+                continue
+            with among(path.parent, alone=True):
+                for file in _pair(path) if one.kind == SLICE else one.files:
+                    file.unlink(missing_ok=True)
     for folder in folders:
         sweep(folder)

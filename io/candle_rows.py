@@ -13,6 +13,7 @@ from ..kernels.arrays import Candles, Ints
 from . import files
 from .columns import BAR_LENGTH, BAR_TIME, TOKEN, Place, bar_ms, find, in_ms, is_text, numbers, text, times, unit_of
 from .errors import DataError, SchemaError
+from .folders import below, status
 
 PRICES = ("open", "high", "low", "close")
 _SLUG = re.compile(r".*~[0-9a-f]{12}")  # of a name too long for a path: the file's own column has it
@@ -47,7 +48,7 @@ def candle_files(source: Path) -> Iterator[Path]:
     if not source.is_dir():
         yield source
         return
-    paths = sorted(p for p in source.rglob("*") if p.name.lower().endswith(files.PARQUET))
+    paths = [p for p in below(source) if p.name.lower().endswith(files.PARQUET)]
     paths = [p for p in paths if not any(part.startswith((".", "_")) for part in p.relative_to(source).parts)]
     if not paths:
         raise DataError(f"{source} holds no Parquet file")
@@ -56,7 +57,8 @@ def candle_files(source: Path) -> Iterator[Path]:
 
 def size_of(path: Path) -> int:
     """Return the bytes of a file; 0 where there is none, which whoever reads it says."""
-    return path.stat().st_size if path.is_file() else 0
+    found = status(path)
+    return found.st_size if found else 0
 
 
 def read_rows(

@@ -101,7 +101,10 @@ def _compared(root: Path, old: Generation | None, damage: str) -> tuple[Generati
             continue
         index = None
         if made != row and entry is not None:
-            entry, index = index_of(entry)
+            try:
+                entry, index = index_of(entry)
+            except MissingError:
+                continue
             made = made if entry.manifest else run_row(entry, relative) or made
         if made == row:
             kept.add(relative)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from . import schemas
 from .catalog import file_problem
-from .catalog_store import connected, one_line, quoted
+from .catalog_store import connected, one_line, quoted, timed
 from .errors import IntegrityError, LimitError, UsageError
 
 TABLES = ("runs", "artifacts", "strategies", "trials_ledger")  # of the catalog itself
@@ -65,10 +64,19 @@ def ask(root: str | Path, sql: str, limit: int = 1000, memory: int = 1 << 30, ti
         raise UsageError(f"--mem is {memory} bytes; it must be at least {_LEAST_MEMORY >> 20}M")
     _one_select(sql)
     root = Path(root).absolute()
-    with connected(root, memory_limit=f"{memory}B", temp_directory="") as database, _limits(database, memory, time_ms):
-        left_out = _open(database, root, sql)
-        table = database.sql(sql).limit(limit + 1).to_arrow_table()
-    return Answer(table.slice(0, limit), len(table) > limit, left_out)
+    while True:
+        files: list[str] = []
+        try:
+            with (
+                connected(root, memory_limit=f"{memory}B", temp_directory="") as database,
+                _limits(database, memory, time_ms),
+            ):
+                left_out = _open(database, root, sql, files)
+                table = database.sql(sql).limit(limit + 1).to_arrow_table()
+            return Answer(table.slice(0, limit), len(table) > limit, left_out)
+        except IntegrityError:
+            if all(map(os.path.exists, files)):  # else a run was removed meanwhile: asked again it is left out
+                raise
 
 
 @contextlib.contextmanager
@@ -76,10 +84,9 @@ def _limits(database: Any, memory: int, time_ms: int) -> Iterator[None]:
     """Stop what runs longer than ``time_ms``, and say in our words what DuckDB refuses."""
     import duckdb
 
-    clock = threading.Timer(time_ms / 1000, database.interrupt)
-    clock.start()
     try:
-        yield
+        with timed(database, time_ms / 1000):
+            yield
     except duckdb.InterruptException as error:
         raise LimitError(f"the statement takes longer than {time_ms / 1000:g} s; raise it with --timeout") from error
     except duckdb.OutOfMemoryException as error:
@@ -91,8 +98,6 @@ def _limits(database: Any, memory: int, time_ms: int) -> Iterator[None]:
         raise IntegrityError(f"{one_line(error)}; highwater runs show RUN says what is damaged") from error
     except duckdb.Error as error:
         raise UsageError(f"SQL: {one_line(error)}") from error
-    finally:
-        clock.cancel()
 
 
 def _one_select(sql: str) -> None:
@@ -108,15 +113,14 @@ def _one_select(sql: str) -> None:
         raise UsageError(f"SQL is {found}; it must be one SELECT: the catalog is only read")
 
 
-def _open(database: Any, root: Path, sql: str) -> tuple[str, ...]:
-    """Make the views that ``sql`` may mean, and shut everything else; return the files left out.
+def _open(database: Any, root: Path, sql: str, allowed: list[str]) -> tuple[str, ...]:
+    """Make the views that ``sql`` may mean, and shut everything but ``allowed``; return the files left out.
 
     Only what is named is opened: 10,000 files take a second before the first row is read.
     """
     if set("*?[") & set(str(root)):
         raise UsageError(f"{root} holds one of * ? [, which DuckDB reads as a pattern; rename that directory")
     words = {word.lower() for word in re.findall(r"\w+", _NAMED.sub("", sql))}
-    allowed: list[str] = []
     left_out: list[str] = []
     # With footers kept, 10,000 files take half the time: a view is bound once as it is made and once as it is read.
     database.execute("SET parquet_metadata_cache = true")

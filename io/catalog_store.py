@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,6 @@ from .errors import BusyError, IntegrityError, MissingError, StoreError
 FOLDER, POINTER, LOCK, DAMAGED = ".catalog", "current", "lock", ".damaged"
 WAIT_S = 10.0
 _VERSION = 2
-_PATIENCE = 10  # times a reader finds the generation it was told of replaced by the next
 _SAFE: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -49,12 +49,16 @@ class Generation(NamedTuple):
 def current(root: str | Path) -> Path:
     """Return the path of the generation to read. Raises MissingError without a catalog, IntegrityError if damaged."""
     folder = Path(root) / FOLDER
-    for _ in range(_PATIENCE):
+    before = None
+    while True:
         path, digest = _pointed(folder)
         with contextlib.suppress(FileNotFoundError):  # a sync has put the next one in its place
             if file_sha256(path) == digest:
                 return path
             break
+        if path == before:
+            break
+        before = path
     raise IntegrityError(f"the catalog in {folder} is damaged; highwater catalog sync rebuilds it")
 
 
@@ -64,7 +68,7 @@ def connected(root: str | Path, **config: Any) -> Iterator[Any]:
     import duckdb
 
     with contextlib.closing(duckdb.connect(":memory:", config={**_SAFE, **config})) as database:
-        for _ in range(_PATIENCE):
+        while True:
             path = current(root)
             try:
                 database.execute(f"ATTACH {quoted(path)} AS catalog (READ_ONLY)")
@@ -95,6 +99,29 @@ def quoted(text: object) -> str:
 def one_line(error: BaseException) -> str:
     """Return an error's text in one line of at most 300 characters."""
     return " ".join(str(error).split())[:300]
+
+
+@contextlib.contextmanager
+def timed(database: Any, seconds: float) -> Iterator[None]:
+    """Interrupt whatever a DuckDB connection is asked inside, once so long has passed; again and again.
+
+    An interrupt that comes between two statements is lost on the second.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        wait = seconds
+        while not over.wait(wait):
+            database.interrupt()
+            wait = 0.02
+
+    clock = threading.Thread(target=watch, daemon=True)
+    clock.start()
+    try:
+        yield
+    finally:
+        over.set()
+        clock.join()
 
 
 @contextlib.contextmanager

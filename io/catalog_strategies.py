@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from .columns import is_text
-from .errors import HighwaterError
+from .errors import HighwaterError, MissingError
 from .manifest import COMPLETED
 from .runs import CORRUPT, RunEntry, read_artifact
 from .trace_schemas import INDEX, strategy_index
@@ -17,6 +17,8 @@ STRATEGIES = pa.schema([field.with_nullable(field.name != "run_id") for field in
 def index_of(entry: RunEntry) -> tuple[RunEntry, pa.Table | None]:
     """Return a run and its index of strategies, None without one; where that is damaged, the run as corrupt.
 
+    Raises MissingError where the run was removed meanwhile.
+
     The sha256 of the file is checked. The run's id is that of its manifest, whatever the file says; columns that are
     no text, number or truth are left out.
     """
@@ -26,6 +28,8 @@ def index_of(entry: RunEntry) -> tuple[RunEntry, pa.Table | None]:
     try:
         table = read_artifact(entry.path, "strategy_index")
     except (HighwaterError, OSError) as error:
+        if isinstance(error, MissingError) and error.code == "E_GONE":
+            raise
         return RunEntry(entry.run_id, entry.path, CORRUPT, str(error)), None
     columns: dict[str, Any] = {"run_id": pa.repeat(pa.scalar(entry.run_id), table.num_rows)}
     for field in table.schema:

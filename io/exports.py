@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from .columns import is_text, pc
 from .durable import NewFile, disk_errors, make_folder, open_plain, rename_new, sync_folder
 from .errors import IntegrityError, LimitError, UsageError
+from .folders import below, entries, status
 from .manifest import Artifact
 from .names import safe_name
 from .publish import BlockWriter
@@ -34,10 +35,15 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 def check(path: Path, folder: bool) -> None:
     """Raise UsageError unless ``path`` is free, an empty directory, or holds an earlier export and nothing else."""
     if path.is_dir() and folder:
-        listed = _listed(path)
-        found = (str(each.relative_to(path)) for each in path.rglob("*") if each.is_symlink() or not each.is_dir())
-        strange = next((name for name in found if name not in listed), None)
-        if strange is not None:
+        strange, seen = None, status(path)
+        while seen is not None:
+            listed = _listed(path)
+            found = (str(each.relative_to(path)) for each in below(path))
+            strange = next((name for name in found if name not in listed), None)
+            before, seen = seen, status(path)
+            if strange is None or seen is None or seen.st_ino == before.st_ino:  # else another took its place meanwhile
+                break
+        if strange is not None and seen is not None:
             raise UsageError(f"{path} holds {strange!r}, which no export wrote; name another directory")
     elif os.path.lexists(path) and (folder or not path.is_file() or not _is_export(path)):
         raise UsageError(f"{path} exists and is no earlier export; name another place or move it away")
@@ -58,17 +64,19 @@ def _is_export(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def placed(path: Path, remedy: str) -> Iterator[Path]:
+def placed(path: Path, remedy: str, beside: Path | None = None) -> Iterator[Path]:
     """Yield a directory beside ``path``; what is ``new`` in it at the end takes the place of ``path``, durably.
 
     At every moment there is the old thing at ``path`` or the new one, whole. What dead processes left is swept.
+    The directory lies in that of ``path``, which is made, or ``beside`` it, where it must be there at the end.
     """
     path = path.resolve()
     with disk_errors(f"writing {path}", remedy):
-        make_folder(path.parent)
+        parent = beside or path.parent
+        make_folder(parent)
         prefix = f".{safe_name(path.name)}."
-        sweep(path.parent, prefix)
-        draft, lock = _claim(path.parent, prefix)
+        sweep(parent, prefix)
+        draft, lock = _claim(parent, prefix)
     try:
         yield draft
         with disk_errors(f"writing {path}", remedy):
@@ -119,8 +127,8 @@ def sweep(folder: Path, prefix: str = ".") -> None:
 
 def _drafts(folder: Path, prefix: str) -> list[Path]:
     """Return what is named as ``_claim`` names a draft, and holds no more than one does."""
-    named = [path for path in folder.iterdir() if _DRAFT.fullmatch(path.name)] if folder.is_dir() else []
-    return sorted(path for path in named if path.name.startswith(prefix) and _is_draft(path))
+    named = [path for path in entries(folder) if _DRAFT.fullmatch(path.name)]
+    return [path for path in named if path.name.startswith(prefix) and _is_draft(path)]
 
 
 def _is_draft(path: Path) -> bool:
@@ -148,11 +156,13 @@ def _swap(new: Path, path: Path) -> None:
     """Bring ``new`` to ``path``; a directory that was there ends up in the draft."""
     if new.is_file():
         new.replace(path)
-    elif not path.exists():
+        return
+    try:
         rename_new(new, path)
-    elif not _exchanged(new, path):
-        path.rename(new.with_name(_OLD))
-        rename_new(new, path)
+    except FileExistsError:
+        if not _exchanged(new, path):
+            path.rename(new.with_name(_OLD))
+            rename_new(new, path)
 
 
 def _exchanged(one: Path, other: Path) -> bool:
@@ -162,9 +172,9 @@ def _exchanged(one: Path, other: Path) -> bool:
     return renameat2 is not None and renameat2(*names) == 0
 
 
-def put(path: Path, data: Any, remedy: str) -> None:
-    """Write bytes as the file ``path``, durably and in one step, in the place of any file there."""
-    with placed(path, remedy) as draft, _new(draft, NEW, remedy, path.name) as file:
+def put(path: Path, data: Any, remedy: str, beside: Path | None = None) -> None:
+    """Write bytes as the file ``path``, durably and in one step, in the place of any file there, as ``placed`` does."""
+    with placed(path, remedy, beside) as draft, _new(draft, NEW, remedy, path.name) as file:
         file.write(data)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from .durable import disk_errors
+from .durable import disk_errors, make_folder
 from .errors import BusyError, StoreError, UsageError
 from .exports import NEW, placed
 from .fields import TEXT
+from .locks import among
 from .manifest import Manifest
 
 SCHEMA = "highwater"
@@ -41,16 +42,18 @@ def store(path: Path, manifest: Manifest, tables: Iterator[tuple[str, pa.Table]]
     Rows that a run of that id has there already are replaced; other schemas are left alone. A new file comes into
     its place whole. Raises BusyError where another process has the file open, UsageError where it is no database.
     """
-    if path.exists():
-        return _fill(path, path, manifest, tables, remedy)
-    with placed(path, remedy) as draft:
-        count = _fill(draft / NEW, path, manifest, tables, remedy)
-        with disk_errors(f"writing {path}", remedy):
-            file = os.open(draft / NEW, os.O_RDONLY)
-            try:
-                os.fsync(file)
-            finally:
-                os.close(file)
+    with disk_errors(f"writing {path}", remedy):
+        make_folder(path.parent)
+        with among(path.parent, alone=True):  # or two who find no file would each bring one, and the first be lost
+            if path.exists():
+                return _fill(path, path, manifest, tables, remedy)
+            with placed(path, remedy) as draft:
+                count = _fill(draft / NEW, path, manifest, tables, remedy)
+                file = os.open(draft / NEW, os.O_RDONLY)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
     return count
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from .columns import is_text, pc
 from .errors import AccessError, DataError, HighwaterError, LimitError, MissingError, SchemaError, StoreError
+from .folders import status
 
 PARQUET, ARROW, CSV = (".parquet", ".pq"), (".arrow", ".feather", ".ipc"), (".csv", ".csv.gz")
 KINDS = {**dict.fromkeys(PARQUET, "Parquet"), **dict.fromkeys(ARROW, "Arrow"), **dict.fromkeys(CSV, "CSV")}
@@ -90,8 +91,8 @@ def unchanged(paths: Iterable[Path]) -> Iterator[None]:
     """Raise DataError where a file is another one at the end, or has another size or time of change."""
 
     def marks() -> dict[Path, tuple[int, ...]]:
-        found = {path: path.stat() for path in paths if path.exists()}
-        return {path: (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for path, one in found.items()}
+        found = {path: status(path) for path in paths}
+        return {path: (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for path, one in found.items() if one}
 
     before = marks()
     yield

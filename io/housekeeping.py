@@ -15,6 +15,7 @@ from .durable import disk_errors, make_folder, sync_folder
 from .errors import UsageError
 from .exports import drafts
 from .exports import sweep as sweep_drafts
+from .folders import below, entries
 from .locks import LOCK, is_held, remove_dead
 from .manifest import FAILED, MARKERS, Manifest, utc_text
 from .publish import sweep
@@ -40,10 +41,10 @@ def leftovers(root: Path, before: str, drop: Container[str] = ()) -> list[Leftov
     Dead processes leave stages, and drafts of slices and archives. ``before`` is ISO 8601 as in manifests. An
     interrupted search counts from when it last kept trials; those whose ids are in ``drop`` count at once.
     """
-    stages = [path for path in _entries(root / STAGING) if path.suffix != LOCK and not is_kept(path)]
+    stages = [path for path in entries(root / STAGING) if path.suffix != LOCK and not is_kept(path)]
     found = [Leftover("stage", path) for path in stages if not is_held(path)]
-    found += [Leftover("draft", path) for folder in _entries(root) if folder.is_dir() for path in drafts(folder)]
-    found += [Leftover("trash", path) for path in _entries(root / TRASH) if _TRASHED.fullmatch(path.name)]
+    found += [Leftover("draft", path) for folder in entries(root) for path in drafts(folder)]
+    found += [Leftover("trash", path) for path in entries(root / TRASH) if _TRASHED.fullmatch(path.name)]
     old = [e for e in _ours(root)[0] if e.status == FAILED and _created(e) < before]
     found += [Leftover("failed run", entry.path) for entry in old]
     stopped = [one for one in unfinished(root) if not one.held]
@@ -66,10 +67,6 @@ def collect(root: Path, found: list[Leftover]) -> None:
         elif one.what == "interrupted search":
             with disk_errors(f"removing {one.path}", _REMEDY):
                 remove_dead(one.path)
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def prunable(root: Path, before: str | None, keep: int | None) -> tuple[list[RunEntry], list[str]]:
@@ -101,11 +98,8 @@ def _ours(root: Path) -> tuple[list[RunEntry], list[str]]:
         reason = entry.reason
         if entry.manifest is not None:
             known = files_of(entry.manifest)
-            strange = sorted(
-                str(path.relative_to(entry.path))
-                for path in entry.path.rglob("*")
-                if path.is_symlink() or (not path.is_dir() and str(path.relative_to(entry.path)) not in known)
-            )
+            lying = {str(path.relative_to(entry.path)): path for path in below(entry.path)}
+            strange = [name for name, path in lying.items() if name not in known or path.is_symlink()]
             linked = "its month is a link to another place" if entry.path.parent.is_symlink() else ""
             reason = linked or (f"holds {strange[0]!r}, which is no part of it" if strange else "")
         if reason:
@@ -139,5 +133,7 @@ def remove(root: Path, run: Path) -> None:
 
 
 def _unlink(gone: Path) -> None:
-    with disk_errors(f"removing {gone}", _REMEDY), suppress(FileNotFoundError):
-        shutil.rmtree(gone)
+    with disk_errors(f"removing {gone}", _REMEDY):
+        while gone.is_dir():
+            with suppress(FileNotFoundError):  # another process removes it too
+                shutil.rmtree(gone)

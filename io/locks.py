@@ -3,7 +3,9 @@
 import fcntl
 import os
 import shutil
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK = ".lock"
@@ -30,6 +32,25 @@ def take(path: Path, flags: int = os.O_CREAT) -> int | None:
         raise
     os.close(lock)
     return None
+
+
+def wait(path: Path, seconds: float) -> int | None:
+    """Return what ``take`` does; None where another process has the lock for so long."""
+    until = time.monotonic() + seconds
+    while (lock := take(path)) is None and time.monotonic() < until:
+        time.sleep(0.02)
+    return lock
+
+
+@contextmanager
+def among(folder: Path, alone: bool = False) -> Iterator[None]:
+    """Hold a directory itself, which must be there, for a moment: ``alone``, or with others who are not alone."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(lock)
 
 
 def give_back(path: Path, lock: int) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .columns import NO_TIME, Place, bar_ms, bar_name, find, in_ms, is_text, numbers, times, unit_of
 from .digest import canonical_json, config_digest, file_sha256
 from .errors import DataError, HighwaterError, MissingError
+from .folders import below
 from .traces import Idx, Val
 
 MOST_BYTES = 64 << 20  # of metadata.json
@@ -69,9 +70,7 @@ def open_workspace(path: Path) -> Workspace:
     """Return the older workspace in a directory. Raises MissingError where it is none, DataError where damaged."""
     if not path.is_dir():
         raise MissingError(f"{path} is not a directory; name an older workspace, with traces/ in it")
-    files = tuple(
-        sorted(str(each.relative_to(path)) for each in (path / "traces").rglob("*.parquet") if each.is_file())
-    )
+    files = tuple(str(each.relative_to(path)) for each in below(path / "traces") if each.name.endswith(".parquet"))
     if not files:
         raise MissingError(f"{path} holds no traces/<SYMBOL>_<timeframe>/signals/<type>/*.parquet; it is no workspace")
     return Workspace(path, *_metadata(path / "metadata.json"), files)

@@ -21,6 +21,7 @@ from .account import tell
 from .digest import ContentHash, config_digest
 from .durable import NewFile, disk_errors, make_folder, rename_new, sync_folder
 from .errors import AccessError, HighwaterError, StoreError, UsageError
+from .folders import entries
 from .locks import LOCK, give_back, remove_dead, take
 from .manifest import COMPLETED, FAILED, MARKERS, Artifact, Manifest, code, environment, made_at, new_run_id, utc_text
 from .schemas import ENCODED, ERRORS, FIXED, PATHS, SCHEMA_VERSION, run_columns, table
@@ -59,7 +60,7 @@ def stage(root: str | Path, run_type: str, run_id: str = "") -> Iterator["Stage"
 
 def sweep(staging: Path) -> None:
     """Remove the stages whose lock nobody holds: their process is dead. The blocks that a search kept stay."""
-    for path in {entry.with_suffix("") if entry.suffix == LOCK else entry for entry in staging.iterdir()}:
+    for path in {entry.with_suffix("") if entry.suffix == LOCK else entry for entry in entries(staging)}:
         with contextlib.suppress(OSError):
             if not is_kept(path):
                 remove_dead(path)

@@ -8,7 +8,6 @@ import contextlib
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,8 @@ from .digest import canonical_json
 from .durable import disk_errors, make_folder
 from .errors import BusyError, HighwaterError
 from .exports import put
-from .locks import give_back, take
+from .folders import below
+from .locks import give_back, wait
 from .manifest import MARKERS
 from .objects import Found, ObjectPath, download, listed, put_new
 from .remote import AT_ONCE, MARK, copy_of
@@ -71,7 +71,7 @@ def send(root: Path, run: Path, place: ObjectPath) -> None:
 
 def _send(root: Path, run: str, place: ObjectPath) -> None:
     """Put the files of a run where there were none, the manifest last but one, the marker last."""
-    every = sorted(path.relative_to(root / run).as_posix() for path in (root / run).rglob("*") if path.is_file())
+    every = [path.relative_to(root / run).as_posix() for path in below(root / run)]
     last = ["run.json", *(name for name in MARKERS.values() if name in every)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda name: put_new(place / run / name, root / run / name), sorted({*every} - {*last})))
@@ -128,11 +128,9 @@ def _unsent(root: Path, index: Index) -> list[str]:
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Hold the lock of the copy; wait a while where another process has it."""
-    end = time.monotonic() + _PATIENCE
-    while (lock := take(root / MARK)) is None:
-        if time.monotonic() > end:
-            raise BusyError(f"another process brings {root} up to date; try again later")
-        time.sleep(0.05)
+    lock = wait(root / MARK, _PATIENCE)
+    if lock is None:
+        raise BusyError(f"another process brings {root} up to date; try again later")
     try:
         yield
     finally:

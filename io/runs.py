@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from .digest import ContentHash
 from .durable import disk_errors, open_plain
 from .errors import HighwaterError, IntegrityError, MissingError, UsageError
+from .folders import below, entries
 from .manifest import COMPLETED, MARKERS, Artifact, Manifest
 from .schemas import PATHS, SCHEMA_VERSION, run_columns
 
@@ -180,8 +181,16 @@ def verify(run: str | Path, content: bool = False) -> list[Finding]:
 
     A changed, missing or replaced file is an error, a file the manifest does not know a warning, unless it is the page
     that was made of the run. With ``content`` tables are decoded too, and their values held against ``content_sha256``.
+    Raises MissingError where the run is gone, before or meanwhile.
     """
     run = Path(run)
+    findings = _findings(run, content)
+    if findings and not run.is_dir():
+        raise gone(run)
+    return findings
+
+
+def _findings(run: Path, content: bool) -> list[Finding]:
     try:
         manifest = read_manifest(run)
     except (HighwaterError, OSError) as error:
@@ -191,24 +200,16 @@ def verify(run: str | Path, content: bool = False) -> list[Finding]:
     named = zip(manifest.artifacts, problems, strict=True)
     findings = [Finding("error", artifact.path, problem) for artifact, problem in named if problem]
     known = {"run.json", PATHS["report"], *MARKERS.values(), *(artifact.path for artifact in manifest.artifacts)}
-    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_symlink() or not path.is_dir()}
+    found = {str(path.relative_to(run)) for path in below(run)}
     return findings + [Finding("warning", path, "is no part of the run") for path in sorted(found - known)]
 
 
 def run_folders(root: Path) -> list[Path]:
     """Return what may be runs, newest first; ids begin with their time. A directory that cannot be read is an error."""
     with disk_errors(f"reading {root}", "mend the directory, or name another --runs"):
-        months = [path for path in _listed(root) if re.fullmatch(r"\d{4}-\d\d", path.name)]
-        found = [path for month in months for path in _listed(month) if path.name.startswith(_PREFIX)]
+        months = [path for path in entries(root) if re.fullmatch(r"\d{4}-\d\d", path.name)]
+        found = [path for month in months for path in entries(month) if path.name.startswith(_PREFIX)]
     return sorted(found, key=lambda path: (path.parent.name, path.name), reverse=True)
-
-
-def _listed(folder: Path) -> list[Path]:
-    """Return what lies in ``folder``; nothing where it is not a directory."""
-    try:
-        return list(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def read_entry(path: Path) -> RunEntry | None:
@@ -282,8 +283,13 @@ def _open(run: Path, relative: str) -> BufferedReader:
             return os.fdopen(open_plain(run, relative), "rb")
         except FileNotFoundError as error:
             if not run.is_dir():
-                raise MissingError(f"run {run.name.removeprefix(_PREFIX)} was deleted", "E_GONE") from error
+                raise gone(run) from error
             raise IntegrityError(f"{run / relative} is missing; the run was saved with it") from error
+
+
+def gone(run: Path) -> MissingError:
+    """Return the error that says that a run, whose directory this was, was deleted."""
+    return MissingError(f"run {run.name.removeprefix(_PREFIX)} was deleted", "E_GONE")
 
 
 def _bytes(run: Path, relative: str) -> bytes:

@@ -14,6 +14,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ import pyarrow as pa
 from .digest import canonical_json
 from .durable import NewFile, disk_errors, make_folder, open_plain, sync_folder
 from .errors import BusyError, IntegrityError, MissingError, UsageError
-from .locks import LOCK, give_back, is_held, take
+from .folders import entries
+from .locks import LOCK, give_back, is_held, wait
 from .manifest import COMPLETED
 from .runs import read_entry, run_folders
 
@@ -32,6 +34,7 @@ SESSIONS = "sessions"  # what ``about`` says that a search is ``of``, where it i
 _ABOUT = re.compile(r"about~([0-9a-f]{64})\.json")
 _BLOCK = re.compile(r"([0-9]+)-([0-9]+)~([0-9a-f]{64})\.arrow")
 _PART = "part"
+_LOOK_S = 0.5  # a sweep, or one who asks whether a lock is held, holds it for a moment
 
 Columns = dict[str, Any]
 
@@ -142,7 +145,7 @@ def hold(root: str | Path, run_id: str) -> Iterator[Keeper]:
     path = root / STAGING / f"{run_id}{KEPT}"
     with disk_errors(f"writing to {root}", "name a directory for runs that you may write to"):
         make_folder(path.parent)
-        lock = take(path)
+        lock = wait(path, _LOOK_S)
     if lock is None:
         raise BusyError(f"another process is at work on the search {run_id}; stop that one, or wait until it is done")
     keeper = Keeper(path)
@@ -175,6 +178,8 @@ def unfinished(root: str | Path) -> list[Unfinished]:
 def stopped(path: Path, root: Path) -> str:
     """Return where the search kept in ``path`` stopped, and how it goes on, in words that follow its id."""
     about, where = _about(path), "" if root == Path("runs") else f" --runs {shlex.quote(str(root))}"
+    if about is None and not is_kept(path):
+        return "came to its end meanwhile"
     if about is None:
         return f"stopped, and cannot go on: what it was is damaged ({path})"
     done = f"stopped at trial {_trials(path):,} of {about['trials']:,}"
@@ -190,7 +195,7 @@ def find_unfinished(root: str | Path, text: str) -> str:
     if len(wanted) < 4:
         raise UsageError(f"run {text!r} is too short; give at least 4 characters of its id")
     staging = Path(root) / STAGING
-    names = [path.name.removesuffix(LOCK) for path in staging.iterdir()] if staging.is_dir() else []
+    names = [path.name.removesuffix(LOCK) for path in entries(staging)]
     places = {Path(name).stem: staging / name for name in names if name.endswith(KEPT)}
     done = {path.name.removeprefix("run_id="): path for path in run_folders(Path(root))}
     fits = [run_id for run_id in {**done, **places} if run_id.startswith(wanted) or run_id.endswith(wanted)]
@@ -214,11 +219,7 @@ def _finished(run_id: str, path: Path) -> str:
 
 def _named(path: Path, form: re.Pattern[str]) -> list[re.Match[str]]:
     """Return the names of such a form in a directory, which may be missing."""
-    try:
-        names = [each.name for each in path.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [match for match in map(form.fullmatch, names) if match]
+    return [match for each in entries(path) if (match := form.fullmatch(each.name))]
 
 
 def _blocks(path: Path) -> list[Block]:
@@ -232,15 +233,22 @@ def _trials(path: Path) -> int:
 
 def _about(path: Path) -> Mapping[str, Any] | None:
     for match in _named(path, _ABOUT):
-        if _digest(path / match[0]) == match[1]:
-            return json.loads((path / match[0]).read_bytes())
+        with contextlib.suppress(OSError, IntegrityError), _opened(path / match[0]) as file:
+            data = file.read()
+            if hashlib.sha256(data).hexdigest() == match[1]:
+                return json.loads(data)
     return None
+
+
+def _opened(path: Path) -> BufferedReader:
+    """Return a plain file, open to read."""
+    return os.fdopen(open_plain(path.parent, path.name), "rb")
 
 
 def _digest(path: Path) -> str:
     """Return the sha256 of a plain file, '' where it cannot be read."""
     try:
-        with os.fdopen(open_plain(path.parent, path.name), "rb") as file:
+        with _opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, IntegrityError):
         return ""

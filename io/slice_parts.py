@@ -29,6 +29,7 @@ from .locks import give_back, take
 from .slices import COUNTED, Cut, Slice, candle_table, write
 
 _REMEDY = "free space or choose another --slices folder, then repeat: what came is kept"
+EXPORTED = ".export_"  # how their folders are called
 _TOLD = b"told"
 
 
@@ -46,7 +47,7 @@ def unfinished(slices: Path, mark: str) -> Iterator[Path]:
 
     Raises BusyError where another process does.
     """
-    folder = slices / f".export_{mark[:12]}"
+    folder = slices / f"{EXPORTED}{mark[:12]}"
     with disk_errors(f"writing to {slices}", _REMEDY):
         make_folder(slices)
         lock = take(folder)

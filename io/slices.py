@@ -27,7 +27,8 @@ from .candles import CandleSet
 from .digest import ContentHash, canonical_json
 from .durable import disk_errors, make_folder
 from .errors import HighwaterError, IntegrityError, MissingError
-from .exports import put, put_written
+from .exports import NEW, placed, put, put_written
+from .locks import among
 from .manifest import parsed
 from .names import safe_name
 
@@ -161,15 +162,17 @@ def write(folder: Path, part: Cut, interval_ms: int, mark: str) -> Slice:
         counts=part.counts,
         notes=part.notes,
     )
+    path = folder / f"{stem}.arrow"
     with disk_errors(f"writing to {folder}", _REMEDY):
         make_folder(folder)
-    path = folder / f"{stem}.arrow"
-    put(_facts_of(path), canonical_json(dataclasses.asdict(facts)), _REMEDY)
-    # Last: cut short, there is no slice to be listed. A small one goes out in one write.
-    put_written(
-        path, lambda file: _write_ipc(batch, file) if facts.bytes > _SMALL else file.write(_ipc(batch)), _REMEDY
-    )
-    return open_slice(path)
+    # Among others, so that nobody removes one file of the two before they are open.
+    with disk_errors(f"writing to {folder}", _REMEDY), among(folder):
+        put(_facts_of(path), canonical_json(dataclasses.asdict(facts)), _REMEDY)
+        # Last: cut short, there is no slice to be listed. A small one goes out in one write.
+        put_written(
+            path, lambda file: _write_ipc(batch, file) if facts.bytes > _SMALL else file.write(_ipc(batch)), _REMEDY
+        )
+        return open_slice(path)
 
 
 def _digest(table: pa.Table) -> str:
@@ -212,9 +215,10 @@ def open_slice(path: str | Path) -> Slice:
     if size != facts.bytes:
         raise IntegrityError(f"{path} has {size:,} bytes, its manifest says {facts.bytes:,}; delete both files")
     tell(mapped=(str(path.absolute()), size))
-    mapped = pa.memory_map(str(path))
     try:
-        arrays = _columns(mapped, facts.rows)
+        arrays = _columns(pa.memory_map(str(path)), facts.rows)
+    except FileNotFoundError:
+        raise MissingError(f"{path} was removed") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise IntegrityError(f"{path} is not a slice: {error}; delete it and its manifest") from error
     return Slice(path, facts, candles(arrays[0].view(np.int64), *arrays[1:]))
@@ -245,7 +249,13 @@ def holding(folder: Path, digest: str, interval: int) -> list[Slice]:
 def slices(folder: Path) -> Iterator[Slice]:
     """Yield the slices in ``folder``, by name; the first damaged one raises as ``open_slice`` does."""
     for path in sorted(folder.glob("slice_*.arrow")):
-        yield open_slice(path)
+        try:
+            one = open_slice(path)
+        except MissingError:
+            if path.exists():
+                raise
+            continue  # removed since it was seen
+        yield one
 
 
 def verify(one: Slice) -> None:
@@ -274,7 +284,8 @@ def export(one: Slice, folder: Path, partitioned: bool = False) -> Path:
             pa.string()
         )
         path = folder / f"{one.path.stem}.parquet"
-        pq.write_table(table.add_column(0, "token_address", names), path, compression="zstd")
+        with placed(path, "name a directory that you may write to") as draft:
+            pq.write_table(table.add_column(0, "token_address", names), draft / NEW, compression="zstd")
         return path
     path = folder / f"{one.path.stem}_part"
     for i, token in enumerate(one.facts.tokens):

@@ -66,6 +66,22 @@ def volume_ratio(v, n):
 
 
 @compiled
+def slot_ratio(v, slots, n):
+    """Return the volume over the mean of the ``n`` candles before that have the same of ``slots`` int64[N], from 0 on,
+    float64[N], as ``volume_ratio``."""
+    out, order = np.full(v.size, np.nan), np.argsort(slots, kind="mergesort")  # stable: those of a slot in their order
+    i = 0
+    while i < order.size:
+        j = i
+        while j < order.size and slots[order[j]] == slots[order[i]]:
+            j += 1
+        rows = order[i:j]
+        out[rows] = volume_ratio(v[rows], n)
+        i = j
+    return out
+
+
+@compiled
 def flows(h, l, c, v):
     """Return the volume times where the close is in its candle, -1 at the low to 1 at the high, float64[N]; 0 where
     those are equal."""

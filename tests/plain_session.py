@@ -94,6 +94,8 @@ def factors(days, found, config):
     how, bars = config.factors, [bar for day in days for bar in day[2]]
     _, _, h, l, c, v = map(list, zip(*bars, strict=True))
     ratio = plain.volume_ratio(v, how.rel_volume.lookback)
+    if how.rel_volume.by_time_of_day:
+        ratio = by_time_of_day(days, how.rel_volume.lookback)
     strength = plain.directional(h, l, c, how.adx.period)[2]
     out = {"rel_volume": [(x >= how.rel_volume.spike_mult,) * 2 for x in ratio]}
     out["price_action"] = [action(bars, i, how.price_action) for i in range(len(bars))]
@@ -106,6 +108,19 @@ def factors(days, found, config):
             out["vwap"].append(beside(day[2][begin : i + 1]))
         before = (max(b[2] for b in day[2]), min(b[3] for b in day[2])) if day[2] else None
     out["adx"] = [(x >= how.adx.threshold,) * 2 for x in strength]
+    return out
+
+
+def by_time_of_day(days, n):
+    """Return the volume of each bar over the mean of the last ``n`` earlier days' at the same time after the open."""
+    seen, out = {}, []
+    for begin, _, bars in days:
+        for bar in bars:
+            before = seen.get((bar[0] - begin) // MINUTE, [])[-n:]
+            usual = sum(before) / n if len(before) == n else NAN
+            out.append(bar[5] / usual if usual else (math.inf if bar[5] else NAN))
+        for bar in bars:
+            seen.setdefault((bar[0] - begin) // MINUTE, []).append(bar[5])
     return out
 
 

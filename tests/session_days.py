@@ -52,7 +52,7 @@ def random_settings(seed):
     orb |= {"validity_atr": rng.choice(["range", "range", "daily"]), "enable_validity_filter": rng.random() < 0.8}
     orb |= {"low_norm_vol": 0.4, "high_norm_vol": rng.choice([0.5, 0.8]), "max_atr_mult": rng.choice([1.0, 1.75, 3.0])}
     factors = {
-        "rel_volume": {"lookback": rng.choice([5, 20])},
+        "rel_volume": {"lookback": rng.choice([5, 20]), "by_time_of_day": rng.random() < 0.3},
         "price_action": {"pivot_len": rng.choice([2, 3, 5]), "enable_engulfing": rng.random() < 0.7},
         "profile_proxy": {"enabled": rng.random() < 0.7},
         "vwap": {"enabled": rng.random() < 0.7, "reset_mode": rng.choice(["session", "or_end"])},

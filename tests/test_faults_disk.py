@@ -120,7 +120,7 @@ def test_a_disk_that_does_not_confirm_the_run_is_told(tmp_path, monkeypatch):  #
 def test_a_file_size_limit_is_a_full_disk(tmp_path):  # F050
     words, plain = command(tmp_path), {"PYTHONDONTWRITEBYTECODE": "1"}  # Python 3.11 keeps half a .pyc
     done = program(words, tmp_path, plain, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000)))
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=300)
 
     assert (74, "", 1) == (done.returncode, out, err.count("\n"))
     assert "file size limit reached while writing" in err
@@ -195,7 +195,7 @@ def test_compiled_code_that_others_may_change_is_refused(tmp_path):  # F086
     cache.mkdir(parents=True)
     cache.chmod(0o777)
     done = program(command(tmp_path), tmp_path, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=300)
 
     assert (77, "", 1) == (done.returncode, out, err.count("\n")), err
     assert "others may write compiled code here" in err

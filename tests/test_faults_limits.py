@@ -43,7 +43,7 @@ def test_many_alerts_share_files_and_too_many_files_are_refused(tmp_path, monkey
 def test_too_many_open_files_is_said(tmp_path, limit, codes):  # F047
     words = command(tmp_path, "--slices", tmp_path / "slices")
     done = program(words, tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=300)
 
     assert done.returncode in codes, err
     if done.returncode:

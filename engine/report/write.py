@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from ...io.errors import UsageError
+from ...io.errors import StoreError, UsageError
 from ...io.exports import put
+from ...io.runs import gone
 from ...io.schemas import PATHS
 from .page import MARK, page
 
@@ -14,11 +15,16 @@ def write_report(run: Path, slices: Path, output: Path | None = None) -> Path:
     """Write the page of the run in the directory ``run`` and return where: ``report.html`` in it, unless told.
 
     An earlier page is replaced, and nothing else is. Raises as ``page`` does, UsageError where another file is there,
-    StoreError or AccessError where the disk refuses.
+    StoreError or AccessError where the disk refuses, MissingError where the run was removed meanwhile.
     """
     target = run / PATHS["report"] if output is None else output
     check(target)
-    put(target, page(run, slices).encode(), _REMEDY)
+    try:  # in the run's own directory nothing else may ever lie, and it must not come back where the run was removed
+        put(target, page(run, slices).encode(), _REMEDY, run.parent if output is None else None)
+    except StoreError:
+        if output is None and not run.is_dir():
+            raise gone(run) from None
+        raise
     return target.resolve()
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ...io.candle_rows import taken
 from ...io.config import nearest
 from ...io.errors import MissingError, UsageError
+from ...io.folders import status
 from ...io.slices import Slice, candle_table, holding, verify
 from .results import is_session, trades
 from .runs import Run, check_page
@@ -88,10 +89,10 @@ def _slice_of(run: Run, folder: Path) -> Slice:
     digest = next((each.digest for each in run.manifest.inputs if each.kind == "candles"), None)
     interval = run.manifest.config.get("interval_ms")
     held = holding(folder, digest, interval) if digest and isinstance(interval, int) else []
-    if not held:
+    seen = status(held[0].path) if held else None
+    if seen is None:
         raise MissingError(f"the candles of run {run.run_id} are not in {folder}", "E_SLICE_GONE")
     one = held[0]
-    seen = one.path.stat()
     mark = str(one.path), digest, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
     with _LOCK:
         proved = mark in _PROVED

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from ...io.catalog_store import one_line
+from ...io.catalog_store import one_line, timed
 from ...io.errors import BusyError, IntegrityError, LimitError, UsageError
 
 TIME_S, MEMORY, AT_ONCE = 10.0, 1 << 30, 4
@@ -26,11 +26,9 @@ def limited(database: Any, time_s: float = TIME_S) -> Iterator[Any]:
     if not _SLOTS.acquire(timeout=time_s):
         raise BusyError(f"{AT_ONCE} questions are being answered already; ask again")
     cursor = database.cursor()
-    clock = threading.Timer(time_s, cursor.interrupt)
-    clock.daemon = True
-    clock.start()
     try:
-        yield cursor
+        with timed(cursor, time_s):
+            yield cursor
     except duckdb.InterruptException as error:
         raise BusyError(f"the answer takes longer than {time_s:g} s; ask for less") from error
     except duckdb.OutOfMemoryException as error:
@@ -40,7 +38,6 @@ def limited(database: Any, time_s: float = TIME_S) -> Iterator[Any]:
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         raise UsageError(one_line(error)) from error
     finally:
-        clock.cancel()
         cursor.close()
         _SLOTS.release()
 

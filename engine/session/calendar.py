@@ -1,14 +1,13 @@
 """When a symbol is traded: its sessions by the exchange's calendar, or by fixed local times."""
 
-import warnings
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ...io.config import nearest
-from ...io.errors import MissingError, UsageError
+from ...io.errors import UsageError
+from ...io.sources.calendars import calendar
 from ...kernels.arrays import Ints
 from .config import Instrument
 
@@ -47,43 +46,14 @@ def hours(instrument: Instrument, first: date, end: date) -> Hours:
 
 
 def _by_calendar(instrument: Instrument, first: date, end: date) -> Hours:
-    calendar = _calendar(instrument.calendar, first, end)
-    schedule = calendar.schedule.loc[str(first) : str(end - timedelta(days=1))]
-    days = tuple(day.date() for day in schedule.index)
+    found = calendar(instrument.calendar, first, end)
+    days = tuple(date(1970, 1, 1) + timedelta(days=day) for day in found.days.tolist())
     place = f"the calendar {instrument.calendar}"
-    zone = ZoneInfo(instrument.timezone or str(calendar.tz))
+    zone = ZoneInfo(instrument.timezone or found.zone)
     if instrument.session_mode != "rth":
         times = EXTENDED if instrument.session_mode == "eth" else (time(0), time(0))
         return _hours(days, zone, *times, place)
-    opens, closes = (schedule[name].dt.tz_convert(None).to_numpy("datetime64[ms]") for name in ("open", "close"))
-    return Hours(days, opens.astype(np.int64), closes.astype(np.int64), zone, place)
-
-
-def _calendar(name: str, first: date, end: date):
-    """Return a calendar that knows these days; without being told, it knows the last twenty years and the next."""
-    try:
-        import exchange_calendars
-    except ImportError:
-        raise MissingError(
-            "exchange calendars are missing: pip install 'highwater[session]', or set session_start and session_end"
-        ) from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of pandas 3.1 at exchange_calendars 4.13
-            found = exchange_calendars.get_calendar(name)
-            known = found.first_session.date(), found.last_session.date()
-            if first < known[0] or end > known[1]:
-                found = exchange_calendars.get_calendar(
-                    name, start=str(min(first, known[0])), end=str(max(end, known[1]))
-                )
-            return found
-    except ValueError as error:
-        raise UsageError(f"the calendar {name} does not reach from {first} to {end}: {error}") from None
-    except exchange_calendars.errors.InvalidCalendarName:
-        names = exchange_calendars.get_calendar_names()
-        raise UsageError(
-            f"unknown calendar '{name}'{nearest(name, names) or '; XNYS, XCME and 24/7 are some'}"
-        ) from None
+    return Hours(days, found.opens, found.closes, zone, place)
 
 
 def _every_day(first: date, end: date, zone: ZoneInfo, start: time, stop: time) -> Hours:

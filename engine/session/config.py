@@ -125,9 +125,10 @@ class Buffers(_Settings):
 
 
 class RelVolume(_Settings):
-    """Volume against that of the candles before."""
+    """Volume against that of the candles before, or of the sessions before at the same time of day."""
 
     enabled: bool = True
+    by_time_of_day: bool = False
     lookback: Annotated[int, Field(ge=5, le=100)] = 20
     spike_mult: Annotated[float, Field(ge=1, le=5)] = 1.25
 

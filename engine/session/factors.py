@@ -95,12 +95,17 @@ def _both(flags: Flags) -> Marks:
 
 
 def _rel_volume(ground: Ground, config: Config) -> Made:
-    from ...kernels.volumes import volume_ratio
+    from ...kernels.volumes import slot_ratio, volume_ratio
 
-    how = config.factors.rel_volume
+    how, bars = config.factors.rel_volume, ground.bars
+
+    def made() -> Floats:
+        if how.by_time_of_day:
+            return slot_ratio(bars.volume, ground.slots, how.lookback)
+        return volume_ratio(bars.volume, how.lookback)
 
     def ratio() -> Floats:
-        return ground.once(("ratio", how.lookback), lambda: volume_ratio(ground.bars.volume, how.lookback))
+        return ground.once(("ratio", how.lookback, how.by_time_of_day), made)
 
     return _both(ratio() >= how.spike_mult), {"rel_vol": ratio}
 

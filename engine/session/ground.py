@@ -47,6 +47,12 @@ class Ground:
         """The sessions that have candles and may be traded, bool[S]."""
         return self.some & (np.arange(self.first.size) >= self.since)
 
+    @property
+    def slots(self) -> Ints:
+        """How many whole steps after the open of its session each candle opens, int64[N]."""
+        opens = np.repeat(self.hours.open, self.last - self.first)
+        return column((self.bars.ts - opens) // self.step, np.int64)
+
     def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """Return what ``make`` returns, made once for a key; the KEPT last asked for are kept.
 

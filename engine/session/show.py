@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..show import console, plain
 from .perturb_show import perturbation
+from .prepare import shares
 from .run import SessionRun, lines_of
 
 TITLE = "ORB Confluence Strategy - Backtest Runner"
@@ -26,6 +27,9 @@ def result(run: SessionRun, folder: Path, verbose: bool) -> None:
     out = console()
     for line in lines_of(run.task, run.given) if verbose else ():
         out.print(plain(line), soft_wrap=True)
+    for each in run.walked if verbose else ():
+        of = ", ".join(f"{share:.0%} {what}" for what, share in shares(each.ready).items())
+        out.print(plain(f"ranges   {each.symbol}: {of}"), soft_wrap=True)
     for note in (*run.given.kept, *run.given.notes) if verbose else run.given.kept:
         out.print(plain(note), soft_wrap=True)
     if run.task.validate:

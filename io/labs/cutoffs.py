@@ -19,7 +19,7 @@ from typing import Any
 from .. import exports
 from ..durable import disk_errors, make_folder
 from ..errors import BusyError, DataError, HighwaterError, MissingError, UsageError
-from ..locks import give_back, take
+from ..locks import give_back, wait
 from .client import Client
 
 FILE = Path("data/history_cutoffs.json")
@@ -222,11 +222,9 @@ def _alone(path: Path) -> Iterator[None]:
     """Hold the lock of a file. Raises BusyError where another process has it for longer than ten seconds."""
     with disk_errors(f"writing {path}", _REMEDY):
         make_folder(path.resolve().parent)
-        until = time.monotonic() + _PATIENCE_S
-        while (lock := take(path)) is None:
-            if time.monotonic() > until:
-                raise BusyError(f"another process is writing {path}; try again when it is done")
-            time.sleep(0.02)
+        lock = wait(path, _PATIENCE_S)
+    if lock is None:
+        raise BusyError(f"another process is writing {path}; try again when it is done")
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from ..candles import CandleOptions, CandleSet, clean
 from ..columns import TOKEN, bar_name, find, iso
 from ..config import nearest
 from ..errors import DataError, HighwaterError, MissingError, UsageError
+from ..folders import below
 from .series import Files, Span
 
 _SHOWN = 12  # names in a message
@@ -62,7 +63,7 @@ def _shelf(source: Files) -> _Shelf:
         raise MissingError(f"{path} does not exist")
     paths, holders, stems = [path], {}, set()
     if path.is_dir():
-        paths = sorted(p for p in path.rglob("*") if p.name.lower().endswith(tuple(files.KINDS)))
+        paths = [p for p in below(path) if p.name.lower().endswith(tuple(files.KINDS))]
         paths = [p for p in paths if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts)]
         if not paths:
             raise DataError(f"{path} holds no file of candles ({', '.join(files.KINDS)})")

@@ -5,6 +5,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 import small_market
+from highwater.engine import browse
 from shared_market import DATA, needs_data
 from small_market import Market, run
 
@@ -318,3 +319,20 @@ def test_verify_needs_one_run_or_all(tmp_path, words):
     done = run("runs", "verify", *words, "--runs", tmp_path)
 
     assert (2, "highwater: name one run (its id, or latest), or give --all\n") == (done.code, done.err)
+
+
+def test_a_run_that_is_removed_while_all_are_verified_is_not_counted(folder, monkeypatch):
+    usual, runs = browse.verify, []
+
+    def verify(path, content):
+        if not runs:
+            runs.append(path)
+            shutil.rmtree(path)
+        return usual(path, content)
+
+    monkeypatch.setattr(browse, "verify", verify)
+    done = run("runs", "verify", "--all", "--runs", folder / "runs")
+
+    assert (0, "") == (done.code, done.err)
+    assert "2 runs, 0 of them not as published" in done.out
+    assert runs[0].name.removeprefix("run_id=") not in done.out

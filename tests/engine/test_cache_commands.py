@@ -9,6 +9,7 @@ from highwater.engine.recipe import prepare
 from highwater.engine.settings import Sources, Store, Trading
 from highwater.io import cache
 from highwater.io.runs import find_run, list_runs, read_artifact, read_manifest
+from highwater.io.slice_parts import unfinished
 from highwater.kernels import paths
 from small_market import Market, run
 
@@ -191,3 +192,23 @@ def test_what_is_kept_is_removed_and_runs_stay(folder, market, more):
     assert 24 == read_artifact(find_run(folder / "runs", runs[0]).path, "paths").num_rows
     _, manifest = done(COMMANDS["baseline"], Market(*market), folder)
     assert not manifest.execution["paths_cached"]
+
+
+def test_an_interrupted_export_is_listed_and_removed_unless_a_process_is_at_it(folder):
+    slices = folder / "runs" / ".slices"
+    (slices / ".export_abcdef012345").mkdir()
+    (slices / ".export_abcdef012345" / "part_0_1.arrow").write_bytes(bytes(1000))
+    words = ["--runs", folder / "runs"]
+    with unfinished(slices, "0" * 64) as live:
+        (live / "part_0_1.arrow").write_bytes(bytes(7))
+        found = json.loads(run("cache", "list", *words, "--json").out)
+        listed = run("cache", "list", *words).out
+        kept = run("cache", "clear", *words).out
+        removed = run("cache", "clear", *words, "--with-slices").out
+
+        assert (1007, 2) == (sum(one["bytes"] for one in found if "export" in one["kind"]), listed.count("1 part; "))
+        assert "the same command goes on from there" in listed and "more are coming now" in listed
+        assert "; 2 files of unfinished exports, 1.01 kB" in " ".join(listed.split())
+        assert ".export_" not in kept and f"removed {slices}/.export_abcdef012345\n" in removed
+        assert ["part_0_1.arrow"] == [path.name for path in live.iterdir()]
+    assert [live] == list(slices.iterdir())

@@ -321,7 +321,7 @@ def started(folder, runs, *more):
 def test_a_signal_ends_a_search_and_leaves_nothing(plain, tmp_path, sent, code, line):
     sweep = started(plain, tmp_path / "runs")
     sweep.send_signal(sent)
-    out, err = sweep.communicate(timeout=60)
+    out, err = sweep.communicate(timeout=300)
 
     assert (code, "", f"highwater: {line}\n") == (sweep.returncode, out, err)
     assert [] == leftovers(tmp_path / "runs")
@@ -330,7 +330,7 @@ def test_a_signal_ends_a_search_and_leaves_nothing(plain, tmp_path, sent, code, 
 def test_what_a_killed_search_leaves_is_swept_by_the_next_command(plain, tmp_path):
     sweep = started(plain, tmp_path / "runs")
     sweep.kill()
-    sweep.communicate(timeout=60)
+    sweep.communicate(timeout=300)
 
     assert leftovers(tmp_path / "runs")
     market = Market(plain / "candles.parquet", plain / "alerts.parquet")
@@ -344,14 +344,14 @@ def test_a_reader_that_goes_away_is_no_error(plain, tmp_path):
     done.stdout.close()
 
     with done.stderr:
-        assert (141, "") == (done.wait(timeout=60), done.stderr.read())
+        assert (141, "") == (done.wait(timeout=300), done.stderr.read())
     assert "completed" == find_run(tmp_path / "runs", "latest").status
 
 
 def test_a_process_of_its_own_gives_the_same(plain, tmp_path):
     market = Market(plain / "candles.parquet", plain / "alerts.parquet")
     words = ["strategy", "--tp", "2", *market.flags, "--runs", tmp_path / "runs", "--json", "--quiet"]
-    out, err = program(words, plain).communicate(timeout=60)
+    out, err = program(words, plain).communicate(timeout=300)
     found, here = json.loads(out), json.loads(run(*words).out)
 
     assert "" == err

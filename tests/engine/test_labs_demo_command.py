@@ -25,7 +25,7 @@ def test_the_made_up_server_prints_what_leads_to_it_and_answers(tmp_path):
         env={**os.environ, **variables},
     )
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=20)
+    child.communicate(timeout=300)
 
     assert 130 == child.returncode
     assert ["5 backtests, 5 answers fetched; complete", "5 backtests, 2 answers fetched; still running"] == [

@@ -35,8 +35,8 @@ def test_a_line_for_every_tenth(monkeypatch, clock):
     lines = shown(monkeypatch, clock, [(k, 50 * k) for k in range(21)]).splitlines()
 
     assert 10 == len(lines)
-    assert "trials: 10 %, 100 of 1,000, 18 s left" == lines[0]
-    assert "trials: 100 %, 1,000 of 1,000, 0 s left" == lines[-1]
+    assert "trials: 10 %, 100 of 1,000, 50/s, 18 s left" == lines[0]
+    assert "trials: 100 %, 1,000 of 1,000, 50/s, 0 s left" == lines[-1]
 
 
 def test_tenths_that_pass_at_once_are_one_line(monkeypatch, clock):

@@ -352,7 +352,7 @@ def test_a_signal_stops_a_search_that_goes_on_later(market, runs, tmp_path, sent
     (one,) = unfinished(runs)
     assert (True, 75) == (one.held, resumed(runs, one.run_id).code)
     search.send_signal(sent)
-    _, err = search.communicate(timeout=60)
+    _, err = search.communicate(timeout=300)
     other = tmp_path / "other"
     line = f"stopped at trial 260 of 600; go on with: highwater sweep --resume {one.run_id} --runs {runs}\n"
 

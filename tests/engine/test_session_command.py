@@ -26,7 +26,8 @@ def test_short_flags_and_another_folder(here, capsys):
     printed = capsys.readouterr().out
 
     assert not code
-    assert "rules    OR-1 on FS-1" in printed and "sessions 0." in printed
+    assert "rules    OR-1 on FS-1" in printed and re.search(r", sessions \d+\.\d\ds, ", printed)
+    assert re.search(r"ranges   SPY: \d+% 15min,.* \d+% valid\n", printed)
     assert [1] == [len(list(each.glob("all_trades.csv"))) for each in here.glob("results/backtest_*")]
 
 

@@ -54,6 +54,21 @@ WORDS = {
     ),
     "too little memory for tables": (["--mem", "20K", "--engine", "tables"], LIMIT, "or use --engine bars"),
     "too many trades": (["--max-pairs", "200"], LIMIT, "raise it with --max-pairs, or ask for at most 10 --trials"),
+    "10^12 trials": (
+        ["--trials", "1000000000000"],
+        LIMIT,
+        "1,000,000,000,000 trials on 19 alerts are 19,0",
+    ),
+    "10^12 trials by workers": (
+        ["--trials", "1000000000000", "--engine", "dask", "--workers", "2"],
+        LIMIT,
+        "above the limit of 100,000,000,000; raise it with --max-pairs, or ask for at most 5,263,157,894 --trials",
+    ),
+    "10^12 trials that are wanted": (
+        ["--trials", "1000000000000", "--engine", "dask", "--workers", "1", "--max-pairs", "100000000000000"],
+        LIMIT,
+        "free space, choose another --runs, or ask for fewer --trials",
+    ),
     "too many moving stops": (
         ["--engine", "tables", "--trials", "30000", "--trail", "0.05:0.6", "--trail-activate", "1:3"],
         LIMIT,

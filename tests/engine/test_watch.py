@@ -85,7 +85,7 @@ def test_a_worker_killed_for_memory_is_told_with_its_trials(words, tmp_path):  #
     assert 0 == run("sweep", *words, "--trials", "2").code  # compiled by now: a block that takes seconds is kept
     before = leftovers(tmp_path / "runs")
     done = started(KILLED_IN_THE_SECOND_BLOCK, ["sweep", *words, "--trials", "300", "--mem", "30K"], tmp_path)
-    out, err = done.communicate(timeout=120)
+    out, err = done.communicate(timeout=300)
 
     assert (1, "", 1) == (done.returncode, out, err.count("\n"))
     assert err.startswith("highwater: the process at work was killed (signal 9, probably out of memory) in trials ")
@@ -99,7 +99,7 @@ def test_a_worker_killed_for_memory_is_told_with_its_trials(words, tmp_path):  #
 def test_a_slice_cut_short_under_a_run_is_named(words, tmp_path):  # F081
     (one,) = slices(tmp_path / "runs" / ".slices")
     done = started(CUT_SHORT, ["baseline", *words], tmp_path)
-    out, err = done.communicate(timeout=120)
+    out, err = done.communicate(timeout=300)
 
     assert (1, "", 1) == (done.returncode, out, err.count("\n"))
     assert f"highwater: {one.path} changed while it was being read: it had " in err
@@ -113,7 +113,7 @@ def test_what_is_asked_of_the_watcher_is_asked_of_the_work(words, tmp_path, sent
     done = started(TELLS_ITS_NUMBER, ["baseline", *words], tmp_path)
     worker = int(done.stdout.readline())
     done.send_signal(sent)
-    _, err = done.communicate(timeout=60)
+    _, err = done.communicate(timeout=300)
 
     assert worker != done.pid
     assert (code, 1) == (done.returncode, err.count("\n")), err
@@ -124,7 +124,7 @@ def test_work_does_not_outlive_its_watcher(words, tmp_path):
     done = started(TELLS_ITS_NUMBER, ["baseline", *words], tmp_path)
     worker = int(done.stdout.readline())
     done.kill()
-    done.communicate(timeout=60)
+    done.communicate(timeout=300)
     while Path(f"/proc/{worker}/stat").exists() and " Z " not in Path(f"/proc/{worker}/stat").read_text():
         time.sleep(0.01)
 
@@ -134,7 +134,7 @@ def test_work_does_not_outlive_its_watcher(words, tmp_path):
 def test_a_signal_that_is_no_fault_ends_both_alike(words, tmp_path):
     done = started(TELLS_ITS_NUMBER, ["baseline", *words], tmp_path)
     os.kill(int(done.stdout.readline()), signal.SIGUSR1)
-    _, err = done.communicate(timeout=60)
+    _, err = done.communicate(timeout=300)
 
     assert (-signal.SIGUSR1, "") == (done.returncode, err)
 

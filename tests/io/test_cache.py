@@ -183,7 +183,7 @@ def test_writers_at_once_leave_one_whole_file(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-c", WRITER, str(tmp_path / "cache")]
     started = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(WRITERS)]
-    ends = [one.communicate(timeout=120)[1] for one in started]
+    ends = [one.communicate(timeout=300)[1] for one in started]
 
     assert [(0, "")] * WRITERS == [(one.returncode, err) for one, err in zip(started, ends, strict=True)]
     assert metrics(1000).equals(find(tmp_path / "cache", ORIGIN))

@@ -198,7 +198,7 @@ for n in itertools.count(1):
 def test_killed_at_any_call_a_run_is_there_or_in_the_trash(tmp_path):
     """F062"""
     code = KILLED.format(here=str(Path(__file__).parents[1]), root=str(tmp_path))
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True, timeout=300)
     rows = [line.split(",") for line in done.stdout.split()]
 
     assert len(rows) > 5

@@ -5,6 +5,7 @@ from highwater.kernels.volumes import (
     chaikin_money_flow,
     obv,
     session_vwap,
+    slot_ratio,
     volume_ratio,
     vwap,
 )
@@ -55,3 +56,11 @@ def test_a_candle_without_range_has_no_flow():
 
     assert {0.0} == set(accumulation_distribution(c, c, c, np.ones(30)).tolist())
     assert 0.0 == chaikin_money_flow(c, c, c, np.ones(30), 5)[-1]
+
+
+def test_a_slot_is_held_against_its_own_before():
+    v, slots = np.array([1.0, 10, 100, 3, 30, 300, 4, 20, 0]), np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
+
+    np.testing.assert_array_equal(slot_ratio(v, slots, 2), [np.nan] * 6 + [2, 1, 0])
+    np.testing.assert_array_equal(slot_ratio(v, slots[::-1].copy(), 9), [np.nan] * 9)
+    assert 0 == slot_ratio(v[:0], slots[:0], 2).size

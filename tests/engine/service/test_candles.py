@@ -64,3 +64,11 @@ def test_candles_that_were_changed_are_not_served(tmp_path):
 
     with pytest.raises(IntegrityError, match="content digest is"):
         ohlc(run, "SPY")
+
+
+def test_a_slice_that_is_removed_since_it_was_found_is_not_there(runs, monkeypatch):
+    monkeypatch.setattr(candles, "status", lambda path: None)
+    with pytest.raises(MissingError, match="are not in") as caught:
+        ohlc(runs["session"], "SPY")
+
+    assert "E_SLICE_GONE" == caught.value.code

@@ -1,4 +1,4 @@
-import time
+import threading
 
 import pytest
 from highwater.engine.service import catalog
@@ -61,11 +61,11 @@ def test_what_is_up_to_date_is_not_synced_again(tmp_path, monkeypatch):
 
 
 def test_a_long_sync_does_not_keep_a_question_waiting(tmp_path, monkeypatch):
-    first, sync = new_run(tmp_path), catalog.sync
+    first, sync, go_on = new_run(tmp_path), catalog.sync, threading.Event()
     ids(tmp_path)
 
     def slow(root):
-        time.sleep(0.4)
+        assert go_on.wait(60)
         return sync(root)
 
     monkeypatch.setattr(catalog, "sync", slow)
@@ -73,7 +73,8 @@ def test_a_long_sync_does_not_keep_a_question_waiting(tmp_path, monkeypatch):
     second = new_run(tmp_path)
 
     assert [first] == ids(tmp_path)
-    catalog._held(tmp_path).job.result(10)
+    go_on.set()
+    catalog._held(tmp_path).job.result(60)
     assert [first, second] == ids(tmp_path)
 
 

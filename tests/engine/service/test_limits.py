@@ -34,6 +34,12 @@ def test_a_question_that_takes_too_long_is_stopped():
         assert [(1,)] == database.execute("SELECT 1").fetchall()
 
 
+def test_a_question_that_is_asked_when_time_is_up_already_is_stopped():
+    with pytest.raises(BusyError, match=r"longer than 0\.01 s"), limited(limits._memory(), 0.01) as database:
+        threading.Event().wait(0.1)
+        database.execute(ENDLESS)
+
+
 def test_a_question_that_takes_too_much_memory_is_refused():
     small = duckdb.connect(":memory:", config={"memory_limit": "32MB", "temp_directory": ""})
 

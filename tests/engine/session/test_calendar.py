@@ -128,7 +128,8 @@ def test_reversed_dates_are_refused():
         of("2024-07-09", "2024-07-01", session_start="09:30", session_end="16:00")
 
 
-def test_without_the_library_fixed_times_still_work(monkeypatch):
+def test_without_the_library_fixed_times_still_work(monkeypatch, tmp_path):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_: tmp_path)  # nothing is kept from before
     imported = builtins.__import__
 
     def without(name, *args):

@@ -30,6 +30,7 @@ DEFAULTS = {
     "buffers.use_atr": False,
     "buffers.atr_mult": 0.05,
     "factors.rel_volume.enabled": True,
+    "factors.rel_volume.by_time_of_day": False,
     "factors.rel_volume.lookback": 20,
     "factors.rel_volume.spike_mult": 1.25,
     "factors.price_action.enabled": True,

@@ -47,6 +47,40 @@ def test_scores_and_what_is_needed(seed):
     ).tolist()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_volume_beside_that_of_the_sessions_before_at_the_same_time(seed):
+    found = random_settings(seed)
+    found["factors"] = {"rel_volume": {"lookback": 5, "by_time_of_day": True, "spike_mult": 1.5}}
+    bars, hours = random_days(seed, count=30, holes=0.2)
+    factors = prepare(candles_of(bars), STEP, hours, config := parse(found, "here")).factors
+    days = plain.sessions_of(bars, hours.open, hours.close)
+    ratio = plain.by_time_of_day(days, 5)
+    np.testing.assert_array_equal(factors.numbers["rel_vol"], ratio)
+
+    flags = plain.factors(days, plain.ranges(days, STEP, config), config)["rel_volume"]
+    assert [long for long, _ in flags] == factors.long["rel_volume"].tolist()
+    assert 0.05 < factors.long["rel_volume"].mean() < 0.6
+
+
+def test_the_time_of_day_is_told_of_earlier_days_only():
+    """A spike changes nothing before the next session, and there only its own minute."""
+    bars, hours = random_days(3, count=12, holes=0.0)
+    found = {"factors": {"rel_volume": {"lookback": 5, "by_time_of_day": True}}}
+    moments = {int(each) + 5 * STEP for each in hours.open[6:]}
+    at = next(i for i, bar in enumerate(bars) if bar[0] in moments)
+    loud = [(*bar[:5], 1e6) if i == at else bar for i, bar in enumerate(bars)]
+    one, two = (prepare(candles_of(each), STEP, hours, parse(found, "here")) for each in (bars, loud))
+    changed = np.flatnonzero(
+        ~np.isclose(one.factors.numbers["rel_vol"], two.factors.numbers["rel_vol"], equal_nan=True)
+    )
+    days = np.searchsorted(hours.open, one.bars.ts[changed], side="right") - 1
+
+    assert bars[at][0] == one.bars.ts[changed[0]]
+    assert {5} == set(((one.bars.ts[changed] - hours.open[days]) // STEP).tolist())
+    assert days.tolist() == sorted(set(days.tolist()))
+    assert days.size > 2
+
+
 def test_the_numbers_behind_the_factors():
     factors, *_ = both(1, settings(1))
 

@@ -51,6 +51,11 @@ SETTINGS = {
         "governance": {"flatten_minutes_before": 5, "max_daily_loss_r": 1.0, "lockout_after_losses": 1},
         "backtest": {"conservative_fills": False},
     },
+    "by day": {
+        "orb": {"atr_period": 5},
+        "factors": {"rel_volume": {"lookback": 5, "by_time_of_day": True}},
+        "scoring": {"base_required": 1, "weak_trend_required": 1},
+    },
     "held": {
         "orb": {"atr_period": 5},
         "scoring": {"enabled": False},
