@@ -199,7 +199,9 @@ def test_legacy_costs_are_charged_as_older_engines_did(folder):
     ready = small_market.prepared(folder, costs="legacy")
     trades, _ = traded(ready, {"tp": [{"mult": 2.0}]})
     returns = [
-        r for r, why in zip(plain(trades["realized_return_bps"]), trades["exit_reason"], strict=True) if why == "TP"
+        r
+        for r, why in zip(*(plain(trades[name]) for name in ("realized_return_bps", "exit_reason")), strict=True)
+        if why == "TP"
     ]
 
     assert returns
