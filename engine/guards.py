@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from ..kernels import arrays
 from ..kernels.arrays import Floats, Ints
-from .best import SEED, standing
-from .luck import Fold, Halving, Luck
+from .best import SEED, block_days, standing
+from .luck import LEAST_DAYS, Fold, Halving, Luck
 from .policy import Policy
 from .recipe import Prepared, enter
 from .strategy import simulated, trade_columns
@@ -244,6 +244,13 @@ def unseen_of(luck: Luck) -> Unseen | None:
     made = np.concatenate([row[part] for row, part in zip(luck.raced, days, strict=True)])
     entered = np.concatenate([alerts[part] for part in days])
     return Unseen(made.sum() / entered.sum() / MICRO_BPS, *interval(made, entered, luck.length), luck.folds)
+
+
+def interval_of(sums: Ints, alerts: Ints, held_ms: int) -> tuple[float, float]:
+    """Return the ``interval`` of days in which a trade is held for so long at most; NaN for too few days."""
+    if sums.size < LEAST_DAYS:
+        return nan, nan
+    return interval(sums, alerts, block_days(sums, held_ms))
 
 
 def interval(sums: Ints, alerts: Ints, length: float) -> tuple[float, float]:

@@ -30,10 +30,11 @@ from .slice_parts import EXPORTED
 from .slices import SliceFacts, open_slice
 
 CACHE_VERSION = 1
-METRICS, SLICE, EXPORT = "path metrics", "slice", "unfinished export"
+METRICS, SLICE, EXPORT, TABLE = "path metrics", "slice", "unfinished export", "table"
 _REMEDY = "free space, name another --runs folder, or do without it: --no-cache"
 _FILE = re.compile(r"paths_[0-9a-f]{12}_([0-9a-f]{16})\.parquet")
 _SLICE = re.compile(r"(slice_[0-9]{8}_[0-9]{8}_[0-9a-f]{12})\.(arrow|json)")
+_TABLE = re.compile(r"[a-z]+_[0-9a-f]{16}\.parquet")
 _ORIGIN = b"origin"
 
 
@@ -176,6 +177,13 @@ def exports_in(folder: Path) -> Iterator[Kept]:
             found = [one for each in (path, *entries(path)) if (one := status(each))]
             written = max((each.st_mtime_ns for each in found), default=0) // 1_000_000
             yield Kept(EXPORT, (path,), None, sum(each.st_size for each in found[1:]), written)
+
+
+def tables_in(folder: Path) -> Iterator[Kept]:
+    """Yield the tables in ``folder`` that were handed over in memory, by name."""
+    for path in sorted(folder.glob("*.parquet")):
+        if _TABLE.fullmatch(path.name):
+            yield from _kept(TABLE, (path,), None)
 
 
 def _pair(path: Path) -> tuple[Path, Path]:
