@@ -14,20 +14,23 @@ _RUNS = Path("runs")
 
 
 def cache_list(*, runs: Path = _RUNS, slices: Path | None = None, json: bool = False) -> int | None:
-    """List what earlier runs kept for later ones: slices of candles and path metrics, their size and age.
+    """List what earlier runs kept for later ones: slices of candles, path metrics, tables; their size and age.
 
-    An export that was interrupted is among them: the command that began it goes on with it.
+    An export that was interrupted is among them: the command that began it goes on with it. Tables are those that were
+    handed over from Python.
 
     Args:
         runs: Directory of runs.
         slices: Directory of slices (default: .slices in the runs directory).
         json: Print one JSON document instead of text.
     """
-    from ..io.cache import exports_in, metrics_in, slices_in
+    from ..io.cache import exports_in, metrics_in, slices_in, tables_in
+    from ..io.tables import FOLDER
     from . import show
 
     store = Store(runs=runs, slices=slices)
     found = [*slices_in(store.slice_folder), *exports_in(store.slice_folder), *metrics_in(store.cache_folder)]
+    found += tables_in(runs / FOLDER)
     if json:
         print(json_format.dumps([_row(one) for one in found], indent=2))
         return None
@@ -53,21 +56,22 @@ def cache_clear(
     """Remove the path metrics that runs kept; later runs measure again. Runs and their results stay.
 
     Args:
-        with_slices: Remove the slices too, and exports that no process is at: later runs read their candles anew, and
-            rerun needs the source's files.
+        with_slices: Remove the slices too, tables handed over from Python, and exports that no process is at: later
+            runs read their candles anew, and rerun needs the source's files.
         runs: Directory of runs.
         slices: Directory of slices (default: .slices in the runs directory).
         dry_run: Say what would be removed, and remove nothing.
         json: Print one JSON document instead of text.
     """
-    from ..io.cache import exports_in, metrics_in, remove, slices_in
+    from ..io.cache import exports_in, metrics_in, remove, slices_in, tables_in
     from ..io.locks import is_held
+    from ..io.tables import FOLDER
 
     store = Store(runs=runs, slices=slices)
     found = list(metrics_in(store.cache_folder))
     if with_slices:
         dead = [one for one in exports_in(store.slice_folder) if not is_held(one.files[0])]
-        found += [*slices_in(store.slice_folder), *dead]
+        found += [*slices_in(store.slice_folder), *dead, *tables_in(runs / FOLDER)]
     word = "would remove" if dry_run else "removed"
     if not dry_run:
         remove(found)
@@ -82,11 +86,11 @@ def cache_clear(
 
 def _sum(found: "list[Kept]") -> str:
     """Return how many files there are of each kind, and their bytes."""
-    from ..io.cache import EXPORT, METRICS, SLICE
+    from ..io.cache import EXPORT, METRICS, SLICE, TABLE
     from . import show
 
     parts = []
-    for kind, name in ((METRICS, METRICS), (SLICE, "slices"), (EXPORT, "unfinished exports")):
+    for kind, name in ((METRICS, METRICS), (SLICE, "slices"), (EXPORT, "unfinished exports"), (TABLE, "tables")):
         some = [one for one in found if one.kind == kind]
         files = sum(len(one.files) for one in some)
         if some or kind == METRICS:
@@ -96,7 +100,7 @@ def _sum(found: "list[Kept]") -> str:
 
 def _text(one: "Kept") -> str:
     """Return what a slice or path metrics are of, in words."""
-    from ..io.cache import EXPORT, Origin
+    from ..io.cache import EXPORT, TABLE, Origin
     from ..io.columns import bar_name
     from ..io.locks import is_held
     from .values import counted, show_duration
@@ -105,6 +109,8 @@ def _text(one: "Kept") -> str:
     if one.kind == EXPORT:
         parts = counted(len(list(one.files[0].glob("part_*.arrow"))), "part")
         return f"{parts}; {'more are coming now' if is_held(one.files[0]) else 'the same command goes on from there'}"
+    if one.kind == TABLE:
+        return one.files[0].name
     if facts is None:
         return f"damaged or of another version: {one.files[0].name}"
     bars = bar_name(facts.interval_ms)
@@ -115,7 +121,7 @@ def _text(one: "Kept") -> str:
 
 
 def _row(one: "Kept") -> dict[str, object]:
-    from ..io.cache import Origin
+    from ..io.cache import TABLE, Origin
     from ..io.manifest import utc_text
 
     facts = one.facts
@@ -127,5 +133,5 @@ def _row(one: "Kept") -> dict[str, object]:
         "candles": candles,
         "bytes": one.bytes,
         "written": utc_text(one.written_ms),
-        "usable": facts is not None,
+        "usable": facts is not None or one.kind == TABLE,
     }

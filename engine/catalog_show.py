@@ -108,9 +108,12 @@ def runs(folder: Path, found: Sequence[CatalogRun], one: bool, json: bool) -> in
 
 
 def paths(folder: Path, found: Sequence[CatalogRun], kind: str, json: bool) -> int | None:
-    """Print where an artifact of each run lies; exit code 4 where a file is not what was saved, 2 without any."""
-    listed = [each for run in found for each in catalog.artifacts_of(folder, run, kind)]
-    sound = [each for each in listed if not each.problem]
+    """Print where an artifact of each run lies; exit code 4 where a file is not what was saved, 2 without any.
+
+    A run that was removed since the catalog was synced is told of, and is no damage.
+    """
+    pairs = [(folder / run.path, each) for run in found for each in catalog.artifacts_of(folder, run, kind)]
+    listed = [each for _, each in pairs]
     if json:
         print(_document([asdict(each) for each in listed]))
     for each in listed:
@@ -121,7 +124,7 @@ def paths(folder: Path, found: Sequence[CatalogRun], kind: str, json: bool) -> i
     if not listed:
         print(f"highwater: no such run has an artifact {show.plain(kind)!r}", file=sys.stderr)
         return 2
-    return None if len(sound) == len(listed) else 4
+    return 4 if any(each.problem and run.is_dir() for run, each in pairs) else None
 
 
 def answer(folder: Path, statement: str, limit: int, mem: int, timeout: int, json: bool) -> int | None:

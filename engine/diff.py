@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ..io.manifest import Artifact, Manifest
-from ..io.runs import read_artifact
+from ..io.runs import opened_table, whole
 from ..io.schemas import run_columns
 
 LEFT_OUT = ("log", "report")  # they tell of one run, and are no result
@@ -81,19 +82,28 @@ def _size(artifact: Artifact | None) -> str | None:
 def _first(old: Path, one: Artifact, new: Path, other: Artifact) -> Difference:
     if one.rows is None or other.rows is None:
         return Difference(one.type, None, None, "", one.content_sha256, other.content_sha256)
-    a, b = read_artifact(old, one.path), read_artifact(new, other.path)
-    for name in dict.fromkeys([*a.schema.names, *b.schema.names]):
-        kinds = [str(t.schema.field(name).type) if name in t.schema.names else None for t in (a, b)]
+    with opened_table(old, one.path) as a, opened_table(new, other.path) as b:
+        return _first_value(a, one, b, other)
+
+
+def _first_value(a: pq.ParquetFile, one: Artifact, b: pq.ParquetFile, other: Artifact) -> Difference:
+    """Return the first difference of two tables, of which a column at a time is read."""
+    schemas = a.schema_arrow, b.schema_arrow
+    for name in dict.fromkeys(name for schema in schemas for name in schema.names):
+        kinds = [str(schema.field(name).type) if name in schema.names else None for schema in schemas]
         if kinds[0] != kinds[1]:
             return Difference(one.type, name, None, "", *kinds)
-    names = [name for name in a.schema.names if name not in run_columns(one.type)]
-    rows = {name: row for name in names if (row := first_row(a[name], b[name])) is not None}
+    names, rows = [name for name in schemas[0].names if name not in run_columns(one.type)], {}
+    for name in names:
+        before, after = (whole(file, [name])[name] for file in (a, b))
+        if (row := first_row(before, after)) is not None:
+            rows[name] = row, before[row].as_py(), after[row].as_py()
     if not rows:
-        return Difference(one.type, None, min(len(a), len(b)), "", _size(one), _size(other))
-    column = min(rows, key=lambda name: rows[name])
-    row = rows[column]
-    key = next((f"{name} {a[name][row]}" for name in _KEYS if name in a.schema.names), "")
-    return Difference(one.type, column, row, key, a[column][row].as_py(), b[column][row].as_py())
+        return Difference(one.type, None, min(a.metadata.num_rows, b.metadata.num_rows), "", _size(one), _size(other))
+    column = min(rows, key=lambda name: rows[name][0])
+    row, *values = rows[column]
+    key = next((f"{name} {whole(a, [name])[name][row]}" for name in _KEYS if name in schemas[0].names), "")
+    return Difference(one.type, column, row, key, *values)
 
 
 def first_row(a: pa.ChunkedArray, b: pa.ChunkedArray) -> int | None:

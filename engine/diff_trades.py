@@ -1,7 +1,7 @@
 """Two runs trade by trade, each pair with the reason why it is not the same; and two runs' path metrics."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from .diff import Change
 
 if TYPE_CHECKING:
     import duckdb
+
+    Ask = Callable[..., AbstractContextManager[Any]]
 
 SHOWN = (
     *("status", "entry_ts_ms", "entry_px", "exit_ts_ms", "exit_px", "exit_reason", "realized_return_bps"),
@@ -67,12 +69,14 @@ class Trades:
     rows: pa.Table
 
 
-def trades(runs: tuple[Path, Path], changed: tuple[Change, ...], top: int) -> Trades:
+def trades(runs: tuple[Path, Path], changed: tuple[Change, ...], top: int, ask: "Ask | None" = None) -> Trades:
     """Return the trades of two runs side by side; where both have one policy, whatever it is, these are compared.
 
     ``changed``: what ``diff.changes`` says of the runs. "data changed" is said of pairs whose path metrics differ
-    though they were measured alike, and of every pair where nothing but the candles changed.
+    though they were measured alike, and of every pair where nothing but the candles changed. ``ask`` yields a database
+    that knows some tables by name; by default one without limits.
     """
+    ask = ask or _database
     sides = [read_artifact(run, "trades") for run in runs]
     policies = [set(side["policy_id"].unique().to_pylist()) for side in sides]
     alike = "" if all(len(found) == 1 for found in policies) else "AND a.policy_id IS NOT DISTINCT FROM b.policy_id"
@@ -81,7 +85,7 @@ def trades(runs: tuple[Path, Path], changed: tuple[Change, ...], top: int) -> Tr
     equal |= {word: f"({' AND '.join(equal[name] for name in of)})" for word, of in (("same", names), ("exit", _EXIT))}
     cases = " ".join(f"WHEN {test.format(**equal)} THEN '{reason}'" for reason, test in _REASONS.items())
     shown = ", ".join(f"{side}.{name} AS {label}_{name}" for name in SHOWN for side, label in _SIDES.items())
-    with _database(a=sides[0], b=sides[1], changed=_moved(runs, changed)) as database:
+    with ask(a=sides[0], b=sides[1], changed=_moved(runs, changed, ask)) as database:
         database.execute(_PAIRS.format(cases=cases, policy=alike))
         totals = database.sql(_TOTALS, params={"reasons": list(REASONS)}).to_arrow_table()
         return Trades(totals, database.sql(_ROWS.format(shown=shown), params={"top": top}).to_arrow_table())
@@ -92,7 +96,7 @@ _EXIT = ("exit_reason", "exit_ts_ms", "exit_px", "gross", "n_fills")
 _SIDES = {"a": "first", "b": "second"}
 
 
-def _moved(runs: tuple[Path, Path], changed: tuple[Change, ...]) -> pa.Table:
+def _moved(runs: tuple[Path, Path], changed: tuple[Change, ...], ask: "Ask") -> pa.Table:
     """Return the calls whose candles are known to have changed, as a table of ``call_id``."""
     what = {(change.kind, change.what) for change in changed}
     known = [(kind, name) for kind, name in what if kind in ("data", "config") or name in ("version", "kernels_digest")]
@@ -103,7 +107,7 @@ def _moved(runs: tuple[Path, Path], changed: tuple[Change, ...]) -> pa.Table:
         return sides[0].select(["call_id"])
     names = [name for name in sides[0].schema.names if name in sides[1].schema.names and name != "run_id"]
     unlike = " OR ".join(f'a."{name}" IS DISTINCT FROM b."{name}"' for name in names)
-    with _database(a=sides[0], b=sides[1]) as database:
+    with ask(a=sides[0], b=sides[1]) as database:
         return database.sql(f"SELECT call_id FROM a JOIN b USING (call_id) WHERE {unlike}").to_arrow_table()
 
 
@@ -131,14 +135,14 @@ class Metrics:
     metrics: tuple[Metric, ...]
 
 
-def metrics(runs: tuple[Path, Path]) -> Metrics:
-    """Return which path metrics of two runs differ, alert by alert."""
+def metrics(runs: tuple[Path, Path], ask: "Ask | None" = None) -> Metrics:
+    """Return which path metrics of two runs differ, alert by alert; ``ask`` as for ``trades``."""
     a, b = (read_artifact(run, "paths") for run in runs)
     names = [name for name in a.schema.names if name in b.schema.names and name not in ("run_id", "call_id")]
     lone = tuple(
         name for name in dict.fromkeys([*a.schema.names, *b.schema.names]) if name not in ("run_id", "call_id", *names)
     )
-    with _database(a=a, b=b) as database:
+    with (ask or _database)(a=a, b=b) as database:
         database.execute("CREATE TEMP TABLE pairs AS SELECT a.call_id, a, b FROM a JOIN b USING (call_id)")
         (both,) = database.execute("SELECT count(*) FROM pairs").fetchall()[0]
         found = [

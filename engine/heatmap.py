@@ -126,19 +126,23 @@ def _ink(shade: int) -> str:
     return "#000000" if luminance > 0.18 else "#ffffff"
 
 
-def _cells(values: Floats, scale: Scale, across: float, up: float) -> list[str]:
-    """Return one path a shade, and the outline of the highest cell."""
-    paths: dict[str, list[str]] = {}
+def outlines(values: Floats, scale: Scale, across: float, up: float) -> dict[int | None, str]:
+    """Return the path of SVG around all cells of a shade, by shade as they come, row 0 lowest; None: the empty ones."""
+    paths: dict[int | None, list[str]] = {}
     rows = values.shape[0]
     for (y, x), value in np.ndenumerate(values):
-        fill = "url(#hw-empty)" if np.isnan(value) else _hex(scale.shade(value))
-        paths.setdefault(fill, []).append(
-            f"M{x * across:.5g} {(rows - 1 - y) * up:.5g}h{across:.5g}v{up:.5g}h-{across:.5g}z"
-        )
-    found = [
-        f'<path fill="{fill}" d="{"".join(d)}"' + ("/>" if "url" in fill else f' stroke="{fill}" stroke-width=".5"/>')
-        for fill, d in paths.items()
-    ]
+        cell = f"M{x * across:.5g} {(rows - 1 - y) * up:.5g}h{across:.5g}v{up:.5g}h-{across:.5g}z"
+        paths.setdefault(None if np.isnan(value) else scale.shade(float(value)), []).append(cell)
+    return {shade: "".join(cells) for shade, cells in paths.items()}
+
+
+def _cells(values: Floats, scale: Scale, across: float, up: float) -> list[str]:
+    """Return one path a shade, and the outline of the highest cell."""
+    rows, found = values.shape[0], []
+    for shade, d in outlines(values, scale, across, up).items():
+        fill = "url(#hw-empty)" if shade is None else _hex(shade)
+        edge = "" if shade is None else f' stroke="{fill}" stroke-width=".5"'
+        found.append(f'<path fill="{fill}" d="{d}"{edge}/>')
     if np.isfinite(values).any():
         y, x = divmod(int(np.nanargmax(values)), values.shape[1])
         box = f'x="{x * across:.5g}" y="{(rows - 1 - y) * up:.5g}" width="{across:.5g}" height="{up:.5g}"'

@@ -77,6 +77,7 @@ def sync(
     every: bool = False,
     store: Path = STORE,
     parts: list[Part] | None = None,
+    charts: bool = False,
     max_backtests: int | None = None,
     page_size: int | None = None,
     json: bool = False,
@@ -92,11 +93,13 @@ def sync(
         every: Fetch all labs of the server.
         store: Directory that takes what is fetched.
         parts: What to fetch of each backtest (default: runtime); a chart takes a server up to a minute.
+        charts: Fetch one chart of each market too, for labs analyze --candles server.
         max_backtests: List no more backtests of a lab (default: MAX_BACKTESTS, else all).
         page_size: Backtests of a page (default: PAGE_SIZE, else 100).
         json: Print one JSON document instead of text.
         quiet: Print no progress.
     """
+    from ..io.labs.charts import fetch_charts
     from ..io.labs.sync import PAGE
     from ..io.labs.sync import sync as fetch
 
@@ -114,6 +117,8 @@ def sync(
                 found.append(fetch(client, store, one, parts=parts or ("runtime",), on_event=on_event, **options))
             if not json:
                 print(_line(found[-1]))
+            if charts and (tags := fetch_charts(client, store, one)) and not json:
+                print(f"{one}  a chart of {', '.join(tags)} fetched")
     if json:
         print(json_format.dumps([dataclasses.asdict(each) for each in found], indent=2))
     return 3 if any(each.failed for each in found) else None

@@ -70,10 +70,10 @@ def steps() -> tuple[str, ...]:
     return (
         "labs list",
         f"labs sync {LAB[:8]} --rate 500",
-        f"labs sync {LAB[:8]}",
+        f"labs sync {LAB[:8]} --charts",
         f"labs watch {RUNNING[:8]} --interval 1s --rate 500 --top 3",
         "labs cutoffs --every",
-        f"labs analyze {LAB[:8]} --runs runs --top 5",
+        f"labs analyze {LAB[:8]} --candles server --tp 1.03 --sl 0.98 --runs runs --top 5",
         "labs report latest --runs runs --top 3",
         f"labs export {LAB[:8]}",
     )
@@ -86,7 +86,8 @@ def _made_up(backtests: int) -> "MadeUp":
     if not 1 <= backtests <= 100_000:
         raise UsageError(f"--backtests is {backtests}; it must be from 1 to 100000")
     running = MadeUpLab(RUNNING, backtests, "Running lab", seed=8)
-    return MadeUp([MadeUpLab(LAB, backtests), running], done={RUNNING: backtests // 4}, step=max(1, backtests // 4))
+    quarter, labs = backtests // 4, [MadeUpLab(LAB, backtests), running]
+    return MadeUp(labs, done={RUNNING: quarter}, step=max(1, quarter), chart_minutes=None)
 
 
 def _variables(state: "MadeUp") -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Exit regret: what a run's exits left on the table and saved, beside the best that fixed exits would have done."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -115,10 +114,10 @@ def after(prepared: Prepared, done: Traded) -> tuple[Ints, Floats, Floats, Float
 
 def _extremes(high: Floats, low: Floats, ends: Ints, price: float) -> tuple[Floats, Floats]:
     """Return the highest and lowest price of candles ``ends[0]`` up to each later end, ``price`` among them."""
-    pieces = [slice(first, last) for first, last in pairwise(ends)]
-    tops = [high[piece].max(initial=price) for piece in pieces]
-    bottoms = [low[piece].min(initial=price) for piece in pieces]
-    return np.maximum.accumulate(tops), np.minimum.accumulate(bottoms)
+    first, last = ends[0], ends[-1]
+    tops = np.maximum.accumulate(np.concatenate(([price], high[first:last])))
+    bottoms = np.minimum.accumulate(np.concatenate(([price], low[first:last])))
+    return tops[ends[1:] - first], bottoms[ends[1:] - first]
 
 
 def _moves(within: Ints, moved: Floats) -> tuple[Moved, ...]:

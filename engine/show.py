@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 def plain(value: Any) -> str:
     """Return text as one printable line: names are whatever callers chose, control characters among them."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -40,13 +40,10 @@ class Market(Reading):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dealing:
-    """How a signal becomes trades, and what they cost.
+class Exits:
+    """Exits of FS-1 on either side.
 
     Args:
-        fill: Where a signal is filled: at the next candle's open, or at the close of its own.
-        fee_bps: Fee of each side, in basis points.
-        slippage_bps: Slippage of each side, in basis points.
         tp: Take profit at this multiple of the entry price, mirrored for shorts: 1.02 is +2 %.
         sl: Stop loss at this multiple of the entry price: 0.99 is -1 %.
         trail: Trailing stop this fraction below the high: 0.01 is 1 %.
@@ -56,13 +53,8 @@ class Dealing:
         time_stop: Leave after this time.
         ladder: Take profit in rungs, multiple@percent: 1.01@50%,1.02@50%.
         tp_gap_fill: Fill a target that a candle opens beyond at its level, or at that open.
-        memory: After a stop or a target, no new trade until the signal changes.
-        intrabar: What comes first inside a candle that touches both a stop and a target.
     """
 
-    fill: Literal["next_open", "signal_close"] = "next_open"
-    fee_bps: float = FEE_BPS
-    slippage_bps: float = SLIPPAGE_BPS
     tp: float | None = None
     sl: float | None = None
     trail: float | None = None
@@ -72,8 +64,6 @@ class Dealing:
     time_stop: Duration | None = None
     ladder: str | None = None
     tp_gap_fill: Literal["level", "open"] = "level"
-    memory: bool = True
-    intrabar: Intrabar = "pessimistic"
 
     @property
     def exits(self) -> "Policy | None":
@@ -85,3 +75,22 @@ class Dealing:
         if all(flag is None for flag in (*flags, *rest)):
             return None
         return policy_from_flags(*flags, *rest, self.tp_gap_fill)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dealing(Exits):
+    """How a signal becomes trades, and what they cost.
+
+    Args:
+        fill: Where a signal is filled: at the next candle's open, or at the close of its own.
+        fee_bps: Fee of each side, in basis points.
+        slippage_bps: Slippage of each side, in basis points.
+        memory: After a stop or a target, no new trade until the signal changes.
+        intrabar: What comes first inside a candle that touches both a stop and a target.
+    """
+
+    fill: Literal["next_open", "signal_close"] = "next_open"
+    fee_bps: float = FEE_BPS
+    slippage_bps: float = SLIPPAGE_BPS
+    memory: bool = True
+    intrabar: Intrabar = "pessimistic"

@@ -1,16 +1,13 @@
 """The sealed holdout of a search, opened: what its winner makes of the days that the search did not see."""
 
 from dataclasses import dataclass
-from math import nan
 from pathlib import Path
 
 from ..io.errors import UsageError
 from ..io.runs import read_artifact, read_manifest
-from .best import block_days
-from .guards import MICRO_BPS, interval
+from .guards import MICRO_BPS, interval_of
 from .holdout import only_held_out
 from .ledger import peeks_at
-from .luck import LEAST_DAYS
 from .policy import Policy, parse_policy, to_arrays
 from .rerun import prepared_again
 from .run import Outcome, run_strategy
@@ -57,9 +54,7 @@ def unseal(run: Path, store: Store, command: tuple[str, ...]) -> Unsealed:
     outcome = run_strategy(prepared, store, policy, (), command, about, facts)
     there = ground(prepared, "bars", MEMORY, store.threads)
     sums, known = by_day(there, to_arrays([policy]))[0], calendar(there)[0]
-    low = high = nan
-    if known.days >= LEAST_DAYS:
-        low, high = interval(sums, known.alerts, block_days(sums, prepared.trading.horizon))
+    low, high = interval_of(sums, known.alerts, prepared.trading.horizon)
     mean = float(sums.sum()) / int(known.alerts.sum()) / MICRO_BPS
     found = best["avg_return_bps"]
     return Unsealed(outcome, policy, manifest.run_id, found, mean, low, high, known.days, peeks)

@@ -18,6 +18,7 @@ PATHS = {
     "lab_custom": "results/custom.parquet",
     "lab_replay": "results/replay.parquet",
     "lab_fills": "results/fills.parquet",
+    "lab_exits": "results/exits.parquet",
 }
 
 
@@ -138,6 +139,21 @@ REPLAY = pa.schema(
     ]
 )
 
+# One row a closed position and set of exits, ``own`` (its script's) or ``asked``: what FS-1 makes of its entry.
+EXITS = pa.schema(
+    [
+        *fields_of(TEXT, "run_id! backtest_id!"),
+        *fields_of(INT, "position!"),
+        *fields_of(TEXT, "exits! policy! market_tag currency direction status!"),
+        *fields_of(FLOAT, "realized_profit"),
+        *fields_of(INT, "entry_ts_ms exit_ts_ms"),
+        *fields_of(FLOAT, "entry_price exit_price"),
+        *fields_of(TEXT, "exit_reason"),
+        *fields_of(FLOAT, "fs1_profit worst_profit best_profit"),
+        *fields_of(BOOL, "ambiguous"),
+    ]
+)
+
 FIXED = {
     "lab_backtests": BACKTESTS,
     "lab_positions": POSITIONS,
@@ -148,4 +164,5 @@ FIXED = {
     "lab_custom": CUSTOM,
     "lab_replay": REPLAY,
     "lab_fills": FILLS,
+    "lab_exits": EXITS,
 }

@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -15,9 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from . import patience
 from .digest import ContentHash
 from .durable import disk_errors, open_plain
-from .errors import HighwaterError, IntegrityError, MissingError, UsageError
+from .errors import BusyError, HighwaterError, IntegrityError, MissingError, UsageError
 from .folders import below, entries
 from .manifest import COMPLETED, MARKERS, Artifact, Manifest
 from .schemas import PATHS, SCHEMA_VERSION, run_columns
@@ -116,7 +118,19 @@ def read_artifact(run: str | Path, name: str, check: bool = True) -> pa.Table:
     Raises MissingError where the run has no such artifact, IntegrityError where its bytes are not those published.
     """
     with opened_table(Path(run), name, check) as parquet:
-        return parquet.read()
+        return whole(parquet)
+
+
+def whole(parquet: pq.ParquetFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return all rows of some columns, or of all; raises BusyError where that takes longer than was given."""
+    names = None if columns is None else list(columns)
+    if parquet.num_row_groups < 2:
+        return parquet.read(names)
+    groups = []
+    for i in range(parquet.num_row_groups):
+        patience.check()
+        groups.append(parquet.read_row_group(i, names))
+    return pa.concat_tables(groups)
 
 
 def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], check: bool = True) -> list[pa.Table]:
@@ -157,9 +171,14 @@ def read_file(run: str | Path, name: str) -> bytes:
 
 
 @contextlib.contextmanager
-def opened_table(run: Path, name: str, check: bool = True) -> Iterator[pq.ParquetFile]:
-    """Yield a run's artifact, named by type or path, open to be decoded; raises as ``read_artifact`` does."""
-    manifest = read_manifest(run)
+def opened_table(
+    run: Path, name: str, check: bool = True, manifest: Manifest | None = None
+) -> Iterator[pq.ParquetFile]:
+    """Yield a run's artifact, named by type or path, open to be decoded; raises as ``read_artifact`` does.
+
+    ``manifest`` is that of the run where it was just read.
+    """
+    manifest = manifest or read_manifest(run)
     artifact = manifest.artifact(name)
     if artifact is None or artifact.rows is None:
         tables = sorted({a.type for a in manifest.artifacts if a.rows is not None})
@@ -196,7 +215,8 @@ def _findings(run: Path, content: bool) -> list[Finding]:
     except (HighwaterError, OSError) as error:
         return [Finding("error", "run.json", str(error))]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        problems = list(pool.map(lambda artifact: _problem(run, artifact, content), manifest.artifacts))
+        contexts = [copy_context() for _ in manifest.artifacts]  # of how long whoever asks will wait
+        problems = list(pool.map(lambda c, a: c.run(_problem, run, a, content), contexts, manifest.artifacts))
     named = zip(manifest.artifacts, problems, strict=True)
     findings = [Finding("error", artifact.path, problem) for artifact, problem in named if problem]
     known = {"run.json", PATHS["report"], *MARKERS.values(), *(artifact.path for artifact in manifest.artifacts)}
@@ -238,6 +258,8 @@ def _problem(run: Path, artifact: Artifact, content: bool) -> str:
     try:
         with _opened(run, artifact, check=True) as file:
             found = _content(file, artifact) if content else artifact.content_sha256
+    except BusyError:
+        raise
     except (HighwaterError, OSError) as error:
         return str(error)
     except (pa.ArrowException, ValueError) as error:
@@ -254,6 +276,7 @@ def _content(file: BufferedReader, artifact: Artifact) -> str:
     parquet = pq.ParquetFile(file, page_checksum_verification=True)
     content = ContentHash(parquet.schema_arrow, run_columns(artifact.type))
     for batch in parquet.iter_batches():
+        patience.check()
         content.update(pa.Table.from_batches([batch]))
     return content.hexdigest()
 
@@ -264,7 +287,7 @@ def _opened(run: Path, artifact: Artifact, check: bool) -> BufferedReader:
     try:
         proofs: list[tuple[str, int | str, int | str]] = [("size", os.fstat(file.fileno()).st_size, artifact.bytes)]
         if check:
-            proofs.append(("sha256", hashlib.file_digest(file, "sha256").hexdigest(), artifact.sha256))
+            proofs.append(("sha256", _sha256(file), artifact.sha256))
             file.seek(0)
         for what, found, promised in proofs:
             if found != promised:
@@ -274,6 +297,15 @@ def _opened(run: Path, artifact: Artifact, check: bool) -> BufferedReader:
         file.close()
         raise
     return file
+
+
+def _sha256(file: BufferedReader) -> str:
+    """Return the sha256 of what is left of a file; raises BusyError where that takes longer than was given."""
+    digest, block = hashlib.sha256(), memoryview(bytearray(min(1 << 20, max(1, os.fstat(file.fileno()).st_size))))
+    while size := file.readinto(block):
+        patience.check()
+        digest.update(block[:size])
+    return digest.hexdigest()
 
 
 def _open(run: Path, relative: str) -> BufferedReader:

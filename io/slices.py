@@ -31,6 +31,7 @@ from .exports import NEW, placed, put, put_written
 from .locks import among
 from .manifest import parsed
 from .names import safe_name
+from .patience import check
 
 SLICE_VERSION = 1
 COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
@@ -179,6 +180,7 @@ def _digest(table: pa.Table) -> str:
     """Return the digest of a table's content, a block of rows at a time."""
     content = ContentHash(table.schema)
     for first in range(0, table.num_rows, _BLOCK):
+        check()
         content.update(table.slice(first, _BLOCK))
     return content.hexdigest()
 

@@ -21,7 +21,7 @@ def walked(tmp_path_factory):
     """Yield a directory in which the walk was done, and what each command printed."""
     folder = tmp_path_factory.mktemp("walk")
     labs = [MadeUpLab(LAB, 30), MadeUpLab(RUNNING, 30, "Running lab", seed=8)]
-    with pytest.MonkeyPatch.context() as patched, serving(MadeUp(labs, done={RUNNING: 5})) as state:
+    with pytest.MonkeyPatch.context() as patched, serving(MadeUp(labs, done={RUNNING: 5}, chart_minutes=None)) as state:
         for name, value in {**environment(state), "HIGHWATER_RATE": "1000", "HIGHWATER_GUARDS": "false"}.items():
             patched.setenv(name, value)
         patched.chdir(folder)
@@ -40,7 +40,7 @@ def test_the_walk_leads_from_the_login_to_a_report(walked):
     folder, codes, state = walked
     (export,) = (folder / "cache").iterdir()
 
-    assert [0] * 7 == codes
+    assert [0] * 9 == codes
     assert f"API_EMAIL={EMAIL} API_PASSWORD='{PASSWORD}'" in WALK
     assert {"backtests_list.json", "backtest_details", "backtests_analytics.csv"} == {p.name for p in export.iterdir()}
     assert (folder / "data" / "history_cutoffs.json").is_file()

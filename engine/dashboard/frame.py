@@ -37,6 +37,16 @@ OF_ALL = (
 )
 
 
+# Streamlit's own room around a page is a third of a screen, and a phone has one figure a row.
+_STYLE = """<style>
+[data-testid=stMainBlockContainer] { padding: 3.5rem clamp(1rem, 3vw, 3rem) 3rem; }
+@media (max-width: 640px) {
+  h1 { font-size: 1.75rem !important; }
+  [data-testid=stColumn]:has(> * > * > [data-testid=stMetric]) { min-width: calc(50% - 1rem); flex: 1 1 0; }
+}
+</style>"""
+
+
 def root() -> Path:
     """Return the directory of runs."""
     return Path(os.environ.get("HIGHWATER_RUNS") or "runs")
@@ -46,6 +56,7 @@ def show() -> None:
     """Show the page that is asked for."""
     stay_here()
     st.set_page_config("Highwater", layout="wide")
+    st.html(_STYLE)
     folder = root()
     run = None
     with told():

@@ -11,7 +11,7 @@ from ..reopen import numbers
 from ..service import results
 from ..service.limits import tables
 from ..service.runs import Run
-from ..service.tables import page
+from ..service.tables import page, whole_of
 from .parts import Forms, cards, chart, forms_of, grid, paged
 
 _WIDTHS = """
@@ -25,8 +25,8 @@ _EVENTS = "SELECT event, direction, count(*) AS times FROM events GROUP BY ALL O
 def ranges(_: Path, run: Run) -> None:
     """Show how wide the opening ranges were, and whether their width told anything of the result."""
     st.title("Opening ranges")
-    sessions = results.read_artifact(run.path, "sessions")
-    trades = results.read_artifact(run.path, "policy/trades.parquet")
+    sessions = whole_of(run, "sessions")
+    trades = whole_of(run, "session_trades")
     with tables(sessions=sessions, trades=trades) as database:
         found = database.sql(_WIDTHS).to_arrow_table()
         verdicts = database.sql(_VERDICTS).to_arrow_table()
@@ -90,7 +90,7 @@ def attribution(_: Path, run: Run) -> None:
 def governance(_: Path, run: Run) -> None:
     """Show what kept breaks from being traded."""
     st.title("Governance")
-    events = results.read_artifact(run.path, "governance")
+    events = whole_of(run, "governance")
     if not events.num_rows:
         st.info("Nothing was kept back.")
         return

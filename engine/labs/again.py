@@ -10,6 +10,7 @@ from ...io.slices import holding
 from ...io.slices import verify as verify_slice
 from ..recipe import Clock
 from ..settings import Guards, Store
+from .exits import leaving_of
 from .ground import Ground
 from .run import PARSED, SEMANTICS, LabRun, Task, run_lab
 
@@ -28,6 +29,7 @@ def again(run: Path, manifest: Manifest, store: Store) -> LabRun:
         capital=config["capital"],
         tried=config["tried"],
         custom=tuple(config["custom"]),
+        leaving=leaving_of(config.get("exits")),
         guards=Guards(**config["guards"]),
     )
     words = ("runs", "rerun", manifest.run_id)

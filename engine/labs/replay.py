@@ -68,7 +68,7 @@ class Replayed:
 
 
 @dataclass(frozen=True)
-class _Orders:
+class Orders:
     """The filled orders of closed positions: one entry an order; ``position`` int64 is the row of its position."""
 
     position: Ints
@@ -97,7 +97,7 @@ class _Held:
 
 def replay(found: Analysis, piece: Slice, markets: dict[str, str]) -> Replayed:
     """Return the trades of a lab on the candles of a slice; ``markets``: market tag -> the slice's token."""
-    orders, rows = _filled(found), found.tables.positions
+    orders, rows = filled(found), found.tables.positions
     tags = np.array([name or "" for name in rows["market_tag"].to_pylist()], dtype=object)
     held = _nothing(orders.at.size)
     for tag, token in markets.items():
@@ -108,7 +108,7 @@ def replay(found: Analysis, piece: Slice, markets: dict[str, str]) -> Replayed:
     return _replayed(found, orders, held)
 
 
-def _filled(found: Analysis) -> _Orders:
+def filled(found: Analysis) -> Orders:
     """Return the filled orders of all closed positions; orders and positions lie in one order."""
     rows, orders = found.tables.positions, found.tables.orders
     sizes = rows["entry_orders"].to_numpy() + rows["exit_orders"].to_numpy()
@@ -118,7 +118,7 @@ def _filled(found: Analysis) -> _Orders:
     kept = np.flatnonzero((price > 0) & (amount > 0) & (at > 0) & rows["closed"].to_numpy()[position])
     short = pc.fill_null(pc.equal(rows["direction"], "short"), False).to_numpy()
     placed = pc.fill_null(orders["placed_ts_ms"], 0).to_numpy()[kept]
-    return _Orders(
+    return Orders(
         position[kept],
         kept,
         pc.equal(orders["side"], "exit").to_numpy()[kept],
@@ -143,7 +143,7 @@ def _bars(piece: Slice, token: str) -> Candles:
     return taken(piece.candles, slice(piece.facts.offsets[i], piece.facts.offsets[i + 1]))
 
 
-def _against(orders: _Orders, here: Ints, bars: Candles, step: int) -> _Held:
+def _against(orders: Orders, here: Ints, bars: Candles, step: int) -> _Held:
     """Return the orders ``here`` held against the candles of their market."""
     at, price = orders.at[here], orders.price[here]
     found, there = _candle_at(bars, at, step)
@@ -175,7 +175,7 @@ def _candle_at(bars: Candles, at: Ints, step: int) -> tuple[Ints, np.ndarray]:
     return row, (row >= 0) & (at < bars.ts[np.maximum(row, 0)] + step)
 
 
-def _shared(orders: _Orders, here: Ints, row: Ints, there: np.ndarray) -> np.ndarray:
+def _shared(orders: Orders, here: Ints, row: Ints, there: np.ndarray) -> np.ndarray:
     """Return which orders have one of the other side of their position inside the same candle."""
     key = np.stack([orders.position[here], np.where(there, row, -1 - np.arange(row.size))], axis=1)
     _, group = np.unique(key, axis=0, return_inverse=True)
@@ -183,7 +183,7 @@ def _shared(orders: _Orders, here: Ints, row: Ints, there: np.ndarray) -> np.nda
     return there & (exits[group] > 0) & (exits[group] < np.bincount(group)[group])
 
 
-def _again(orders: _Orders, here: Ints, bars: Candles, step: int) -> tuple[Floats, Ints]:
+def _again(orders: Orders, here: Ints, bars: Candles, step: int) -> tuple[Floats, Ints]:
     """Return at what price and when FS-1 fills each order; NaN and 0 where it does not."""
     placed, waited = orders.placed[here], orders.at[here] > orders.placed[here]
     first = np.searchsorted(bars.ts, placed, "left")
@@ -211,7 +211,7 @@ def _at_level(bars: Candles, level: float, buys: bool) -> tuple[float, int]:
     return float(bars.open[i] if beyond and buys == up else level), int(bars.ts[i])
 
 
-def _replayed(found: Analysis, orders: _Orders, held: _Held) -> Replayed:
+def _replayed(found: Analysis, orders: Orders, held: _Held) -> Replayed:
     """Return the tables and the sums of each backtest."""
     rows, outside = found.tables.positions, _outside(orders.price, held)
     kept = found.tables.orders.select(["backtest_id", "position", "number", "side", "filled_ts_ms", "executed_price"])
@@ -255,7 +255,7 @@ def _outside(price: Floats, held: _Held) -> Floats:
     return np.where(held.verdict == IMPOSSIBLE, 1e4 * far, np.where(held.verdict == NO_CANDLE, np.nan, 0.0))
 
 
-def _positions(found: Analysis, orders: _Orders, held: _Held) -> dict[str, Any]:
+def _positions(found: Analysis, orders: Orders, held: _Held) -> dict[str, Any]:
     """Return of every position, a column each, what it makes by FS-1, at worst and at best, and whether it can be told.
 
     Only where profit is price times amount: a contract settled in its coin is left out as NOT_LINEAR.
@@ -295,7 +295,7 @@ def _positions(found: Analysis, orders: _Orders, held: _Held) -> dict[str, Any]:
     return out
 
 
-def _sums(found: Analysis, orders: _Orders, held: _Held, made: dict[str, Any]) -> tuple[Sums | None, ...]:
+def _sums(found: Analysis, orders: Orders, held: _Held, made: dict[str, Any]) -> tuple[Sums | None, ...]:
     said, firsts = found.tables.positions["realized_profit"].to_numpy(), found.firsts.tolist()
     doubt = np.bincount(orders.position, held.verdict != POSSIBLE, said.size)
     count = np.bincount(orders.position, minlength=said.size)

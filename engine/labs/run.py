@@ -24,6 +24,7 @@ from ..recipe import FILL_SEMANTICS, Clock, say_if_compiling
 from ..settings import Guards, Store
 from .analysis import BY, Analysis, analyse, analytics_table, day_table, equity_table
 from .custom import functions, measured
+from .exits import Leaving, left
 from .ground import Ground
 from .proof import Proof, proof
 from .replay import Replayed, replay
@@ -36,7 +37,8 @@ PARSED, FOUND = "parse", "figures"  # the phase of a note
 class Task:
     """What to find out of a lab's backtests: the best ``by`` a figure; ``capital`` instead of each one's own balance.
 
-    ``tried``: configurations ever tried on its market; ``custom``: names of the user's own analytics.
+    ``tried``: configurations ever tried on its market; ``custom``: names of the user's own analytics; ``leaving``: how
+    its entries are left on the candles.
     """
 
     by: str = BY
@@ -44,6 +46,7 @@ class Task:
     capital: float | None = None
     tried: int | None = None
     custom: tuple[str, ...] = ()
+    leaving: Leaving | None = None
     guards: Guards = Guards()  # noqa: RUF009
 
 
@@ -106,6 +109,9 @@ def run_lab(
                 proved = proof(found, task.guards, task.tried, store.threads or os.cpu_count() or 1, replayed)
         with clock.phase("tables"):
             made = _tables(found, replayed, s.run_id)
+            if replayed is not None and ground is not None and task.leaving is not None:
+                exits = left(found, replayed, ground, task.leaving, store.threads)
+                made["lab_exits"] = schemas.with_run(exits, s.run_id)
             if own:
                 custom, failed = measured(found, own)
                 made["lab_custom"] = schemas.with_run(custom, s.run_id)
@@ -142,6 +148,7 @@ def config_of(task: Task, tables: Tables, ground: Ground | None) -> dict[str, An
         "capital": task.capital,
         "tried": task.tried,
         "custom": list(task.custom),
+        "exits": None if ground is None or task.leaving is None else task.leaving.document(),
         "markets": None if ground is None else dict(ground.markets),
         "interval_ms": None if ground is None else ground.piece.facts.interval_ms,
         "guards": asdict(task.guards),

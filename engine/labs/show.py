@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from ...io.runs import read_artifact, read_manifest
 from ..judgement_show import check_lines, counted, headline, indented
 from ..show import console, plain, table
 from ..verdict import Check, Verdict
+from .exits import totals
 from .proof import a_day
 from .replay import VERDICTS
 from .run import LabRun
 
 pc: Any = pyarrow.compute  # it makes most of its functions at run time
 _HEADS = ("#", "backtest", "trades", "win\nrate", "profit", "on\nbalance", "on\nmargin", "max\nDD", "Sharpe", "factor")
+_EXIT_HEADS = ("exits", "positions", "lab says", "FS-1", "worst", "best", "in")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class View:
     config: Mapping[str, Any]
     counts: Mapping[str, int]
     analytics: pa.Table
+    exits: pa.Table | None
     guards: Mapping[str, Any] | None
     amiss: tuple[str, ...]
 
@@ -44,7 +47,9 @@ def view_of(run: LabRun) -> View:
     """Return the view of a run that was just made; raises what kept it from being saved."""
     guards = run.proved and run.proved.document()
     amiss = tuple(said for name, said in run.found.notes if not name)
-    return View(run.run_id, run.path, run.config, run.counts, run.tables["lab_analytics"], guards, amiss)
+    made = run.tables
+    exits = made.get("lab_exits")
+    return View(run.run_id, run.path, run.config, run.counts, made["lab_analytics"], exits, guards, amiss)
 
 
 def view_in(path: Path) -> View:
@@ -56,7 +61,8 @@ def view_in(path: Path) -> View:
     notes = read_artifact(path, "errors")
     amiss = tuple(notes["message"].filter(pc.is_null(notes["call_id"])).to_pylist())
     guards = guards_in(path, manifest)
-    return View(manifest.run_id, path, manifest.config, manifest.counts, analytics, guards, amiss)
+    exits = read_artifact(path, "lab_exits") if manifest.artifact("lab_exits") else None
+    return View(manifest.run_id, path, manifest.config, manifest.counts, analytics, exits, guards, amiss)
 
 
 def guards_in(path: Path, manifest: Manifest) -> dict[str, Any] | None:
@@ -77,6 +83,9 @@ def show(view: View, top: int) -> None:
     below = [*verdict_lines(view.guards), *fill_lines(view.counts), *(plain(said) for said in view.amiss)]
     for line in ("", *below) if below else ():
         out.print(line)
+    if cells := list(_exit_cells(view)):
+        out.print()
+        out.print(table("The same entries left by FS-1, after the lab's fees", _EXIT_HEADS, cells))
     if view.counts["notes"]:
         out.print(f"{counted(view.counts['notes'], 'note')} on what is amiss: errors/errors.parquet")
     out.print(f"\nrun {view.run_id}\n    {view.path}", soft_wrap=True)
@@ -155,6 +164,19 @@ def fill_lines(counts: Mapping[str, int]) -> Iterator[str]:
     yield from indented((f"fills    {parts[0]},", *(f"{part}," for part in parts[1:-1]), parts[-1]), 0)
 
 
+def _exit_cells(view: View) -> Iterator[list[str]]:
+    """Yield what the entries of the lab, and those of its first backtest, make under each set of exits."""
+    if view.exits is None:
+        return
+    first = view.analytics["backtest_id"][0].as_py()
+    best = {(each.exits, each.currency): each for each in totals(view.exits, first)}
+    for total in totals(view.exits):
+        for name, each in ((total.policy, total), ("  the first backtest", best.get((total.exits, total.currency)))):
+            if each is not None:
+                money = (f"{value:+,.0f}" for value in (each.realized, each.fs1, each.worst, each.best))
+                yield [name, f"{each.positions:,} of {each.among:,}", *money, each.currency or "-"]
+
+
 def as_json(view: View, top: int) -> None:
     """Print a run as one JSON document."""
     document = {
@@ -164,6 +186,7 @@ def as_json(view: View, top: int) -> None:
         "counts": dict(view.counts),
         "by": view.config["by"],
         "backtests": view.analytics.drop_columns("run_id").slice(0, top).to_pylist(),
+        "exits": [] if view.exits is None else [asdict(each) for each in totals(view.exits)],
         "guards": view.guards,
     }
     print(json.dumps(document, indent=2, allow_nan=False))

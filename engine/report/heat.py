@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...kernels.arrays import Floats
-from ..heatmap import STEPS, edge_labels, number, scale_of
+from ..heatmap import STEPS, edge_labels, number, outlines, scale_of
 from .charts import BOX
 from .parts import Chart, Mark, Shape, Tick
 
@@ -63,12 +63,8 @@ def heat(title: str, label: str, of: Heat, height: int = 380, note: str = "", wi
     rows, columns = of.values.shape
     scale = scale_of(of.values)
     across, up = BOX / columns, BOX / rows
-    paths: dict[str, list[str]] = {}
-    for (y, x), value in np.ndenumerate(of.values):
-        if not np.isnan(value):
-            path = f"M{x * across:.5g} {(rows - 1 - y) * up:.5g}h{across:.5g}v{up:.5g}h-{across:.5g}z"
-            paths.setdefault(_style(scale.shade(float(value))), []).append(path)
-    shapes = [Shape(f"cell {style}", "".join(parts)) for style, parts in sorted(paths.items())]
+    paths = {_style(shade): d for shade, d in outlines(of.values, scale, across, up).items() if shade is not None}
+    shapes = [Shape(f"cell {style}", d) for style, d in sorted(paths.items())]
     if of.safe is not None and of.safe.any():
         outline = _outline(of.safe, across, up)
         shapes += [Shape("halo", outline), Shape("plateau", outline)]

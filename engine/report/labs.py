@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..labs.exits import totals
 from ..show import span
 from . import pairs, search
 from .charts import bins, by_time, histogram, points
@@ -253,7 +254,24 @@ def _fills(run: Read) -> Section | None:
             Card("FS-1 makes", f"{ours.sum():+,.2f}", tone_of(float(ours.sum())), f"{ours.size:,} of them replayed"),
         ]
         parts.insert(0, Cards(cards))
+    if run.has("lab_exits"):
+        parts.append(_exits(run.table("lab_exits")))
     return Section("replay", "Replay", parts, "Were the lab's fills possible, and what do the same trades make here?")
+
+
+def _exits(found: pa.Table) -> Table:
+    cells = [
+        [
+            cell(each.policy),
+            cell(each.currency),
+            number(each.positions, ","),
+            *(signed(f"{value:+,.2f}", value) for value in (each.realized, each.fs1, each.worst, each.best)),
+        ]
+        for each in totals(found)
+    ]
+    return Table(
+        "The same entries left by FS-1", ("exits", "in", "positions", "lab", "FS-1", "worst", "best"), cells, left=2
+    )
 
 
 def _custom(run: Read) -> Section | None:

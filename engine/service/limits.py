@@ -9,6 +9,7 @@ from typing import Any
 
 from ...io.catalog_store import one_line, timed
 from ...io.errors import BusyError, IntegrityError, LimitError, UsageError
+from ...io.patience import left
 
 TIME_S, MEMORY, AT_ONCE = 10.0, 1 << 30, 4
 _SLOTS = threading.BoundedSemaphore(AT_ONCE)
@@ -23,6 +24,7 @@ def limited(database: Any, time_s: float = TIME_S) -> Iterator[Any]:
     """
     import duckdb
 
+    time_s = left(time_s)
     if not _SLOTS.acquire(timeout=time_s):
         raise BusyError(f"{AT_ONCE} questions are being answered already; ask again")
     cursor = database.cursor()

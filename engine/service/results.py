@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.parquet as pq
 
 from ...io.errors import MissingError, UsageError
-from ...io.runs import opened_table, read_artifact
+from ...io.patience import check
+from ...io.schemas import PARAMETERS
 from .limits import tables
 from .runs import Run, completed
-from .tables import Page, artifact_of, file_of, page
+from .tables import MOST_CELLS, Page, ask, file_of, opened, page, small_enough, whole_of
 
 if TYPE_CHECKING:
     from ..caller_ranking import Ranking
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
 pc: Any = pyarrow.compute
 BUCKETS = ("Very Low", "Low", "Medium", "High", "Very High")
 _OF_ALERTS = ("mint", "caller_name", "alert_ts_ms")
+_OF_EQUITY = ("policy_id", "call_id", "entry_ts_ms", "ret_q", "realized_return_bps")
 _BY_ENTRY = [("entry_ts_ms", "ascending"), ("call_id", "ascending")]
+_COMPARED = 24  # columns of trades and paths, roughly
 _SAMPLE = """
-SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY symbol ORDER BY timestamp) - 1 AS bar_number,
+SELECT * FROM (SELECT * EXCLUDE (_row), row_number() OVER (PARTITION BY symbol ORDER BY timestamp) - 1 AS bar_number,
     row_number() OVER (ORDER BY symbol, timestamp) - 1 AS place, count(*) OVER () AS total
-  FROM rows WHERE $symbol IS NULL OR symbol = $symbol)
+  FROM rows_ WHERE $symbol IS NULL OR symbol = $symbol)
 WHERE place = 0 OR total <= $most OR (place * $most) // total <> ((place - 1) * $most) // total
 ORDER BY place LIMIT $most
 """
@@ -57,13 +61,17 @@ class Metrics_:
 
 @dataclass(frozen=True)
 class Slice:
-    """Cells of a surface over two of its parameters: ``values`` of every parameter, and what the others are held at."""
+    """Cells of a surface over two of its parameters: ``values`` of every parameter, and what the others are held at.
+
+    ``total`` cells there are in all, of which ``table`` has a page.
+    """
 
     x: str
     y: str
     values: Mapping[str, tuple[float, ...]]
     held: Mapping[str, float]
     table: pa.Table
+    total: int
 
 
 @dataclass(frozen=True)
@@ -94,9 +102,28 @@ def trades(run: Run, symbol: str | None = None, direction: str | None = None, **
         return page(run, "session_trades", [*where, *([f"direction={direction}"] if direction else [])], **asked)
     where += [f"mint='{symbol}'"] if symbol else []
     where += ["status=''"] if direction == "short" else []  # no trade of an alert is one
-    with opened_table(run.path, "alerts") as file:
-        alerts = file.read(["call_id", *_OF_ALERTS])
-    return page(run, "trades", where, joined=alerts, **asked)
+    names = ["call_id", *_OF_ALERTS]
+    if any(name in text for text in (*where, asked.get("sort") or "", *asked.get("columns", ())) for name in names[1:]):
+        return page(run, "trades", where, joined=whole_of(run, "alerts", names), **asked)
+    found = page(run, "trades", where, **asked)
+    return Page(_beside(run, found.table, names), found.total)
+
+
+def _beside(run: Run, rows: pa.Table, names: list[str]) -> pa.Table:
+    """Return a page of trades with what is known of their alerts."""
+    calls = pc.unique(rows["call_id"])
+    with opened(run, "alerts") as file:
+        kept = [file.schema_arrow.empty_table().select(names)]
+        for batch in file.iter_batches(columns=names):
+            check()
+            kept.append(pa.table(batch.filter(pc.is_in(batch["call_id"], calls))))
+            if sum(map(len, kept)) >= len(calls):
+                break
+    alerts = pa.concat_tables(kept)
+    at = pc.index_in(rows["call_id"], alerts["call_id"].combine_chunks())
+    for name in names[1:]:
+        rows = rows.append_column(name, alerts[name].take(at))
+    return rows
 
 
 def equity(run: Run, symbol: str | None = None, policy: str | None = None) -> Equity:
@@ -110,19 +137,18 @@ def equity(run: Run, symbol: str | None = None, policy: str | None = None) -> Eq
     if is_session(run):
         if policy is not None:
             raise UsageError(f"run {run.run_id} is of sessions and has no policies; name a symbol")
-        table = read_artifact(run.path, "equity")
+        table = whole_of(run, "equity")
         table = table.filter(pc.equal(table["scope"], symbol or "combined"))
         _some(table, symbol, run, "symbol")
         falls = table["drawdown_r"]
         return Equity(table, "R", _last(table["cumulative_r"]), float(pc.min(falls).as_py() or 0.0))
-    artifact_of(run, "trades")
-    rows = read_artifact(run.path, "trades")
+    rows = whole_of(run, "trades", _OF_EQUITY)
     if policy is not None or rows.num_rows:
         chosen = policy or rows["policy_id"][0].as_py()
         rows = rows if chosen is None else rows.filter(pc.equal(rows["policy_id"], chosen))
     _some(rows, policy, run, "policy")
     if symbol is not None:
-        alerts = read_artifact(run.path, "alerts")
+        alerts = whole_of(run, "alerts", ("mint", "call_id"))
         calls = alerts.filter(pc.equal(alerts["mint"], symbol))["call_id"].combine_chunks()
         rows = rows.filter(pc.is_in(rows["call_id"], calls))
         _some(rows, symbol, run, "symbol")
@@ -149,10 +175,10 @@ def metrics(run: Run, symbol: str | None = None) -> Metrics_:
     """Return a run's figures: those of a symbol, or of all together. Raises MissingError where it has none."""
     completed(run)
     if run.manifest.artifact("symbols") is not None:
-        rows = [row for row in read_artifact(run.path, "symbols").to_pylist() if row["symbol"] == symbol]
+        rows = [row for row in whole_of(run, "symbols").to_pylist() if row["symbol"] == symbol]
         row = rows[0] if rows else None
     else:
-        row = read_artifact(run.path, "summary").to_pylist()[0] if symbol is None else None
+        row = whole_of(run, "summary").to_pylist()[0] if symbol is None else None
     if row is None:
         raise MissingError(f"run {run.run_id} has no figures of symbol '{str(symbol)[:60]}'")
     values = {k: _finite(v) for k, v in row.items() if k not in ("run_id", "symbol")}
@@ -193,8 +219,7 @@ def attribution(run: Run, symbol: str | None = None) -> tuple[list[dict[str, Any
     from ..session.metrics import buckets
 
     completed(run)
-    artifact_of(run, "session_trades")
-    table = read_artifact(run.path, "session_trades")
+    table = whole_of(run, "session_trades")
     table = table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))
     _some(table, symbol, run, "symbol")
     columns = {name: _masked(table[name]) for name in table.column_names if name.startswith("factor_")}
@@ -216,9 +241,8 @@ def _masked(column: pa.ChunkedArray) -> np.ma.MaskedArray:
 def factors(run: Run, symbol: str | None = None, limit: int = 100) -> pa.Table:
     """Return at most ``limit`` rows of what was known at the closes of candles, evenly spread, with ``bar_number``."""
     completed(run)
-    artifact_of(run, "factors")
-    with tables(rows=read_artifact(run.path, "factors")) as database:
-        table = database.sql(_SAMPLE, params={"symbol": symbol, "most": limit}).to_arrow_table()
+    with opened(run, "factors") as file:
+        table = ask(file, file.schema_arrow.names, _SAMPLE, symbol=symbol, most=limit)
     _some(table, symbol, run, "symbol")
     return table.drop_columns(["place", "total"])
 
@@ -228,8 +252,7 @@ def callers(run: Run, multiple: float = 2.0, sort: str = "shrunk", least_calls: 
     from ..caller_ranking import ranking
 
     completed(run)
-    artifact_of(run, "callers")
-    return ranking(read_artifact(run.path, "callers"), multiple, sort, least_calls, run.run_id)
+    return ranking(whole_of(run, "callers"), multiple, sort, least_calls, run.run_id)
 
 
 def guards(run: Run) -> dict[str, Any] | None:
@@ -238,41 +261,57 @@ def guards(run: Run) -> dict[str, Any] | None:
 
 
 def surface(
-    run: Run, x: str | None = None, y: str | None = None, held: Mapping[str, float] = {}, value: str = "avg_return_bps"
+    run: Run,
+    x: str | None = None,
+    y: str | None = None,
+    held: Mapping[str, float] = {},
+    value: str = "avg_return_bps",
+    limit: int = MOST_CELLS,
+    offset: int = 0,
 ) -> Slice:
     """Return the cells of a surface over parameters ``x`` and ``y``, others ``held`` at a value (else the winner's).
 
     Raises MissingError where the run is no surface, UsageError for a parameter or value that it has not.
     """
-    from ...io.schemas import PARAMETERS
-
     completed(run)
-    artifact_of(run, "surface")
-    rows = read_artifact(run.path, "surface")
-    names = [name for name in rows.column_names if name in PARAMETERS]
-    x, y = x or names[0], y or next((name for name in names if name != (x or names[0])), names[0])
-    figures = [f.name for f in rows.schema if f.name not in (*names, "run_id", "trial_id")]
-    for word, name, known in (("x", x, names), ("y", y, names), ("value", value, figures)):
-        if name not in known:
-            raise UsageError(f"{word} is '{name[:40]}'; it must be one of {', '.join(known)}")
-    if unknown := [name for name in held if name not in names]:
-        raise UsageError(f"'{unknown[0][:40]}' is held, and is no parameter; they are {', '.join(names)}")
-    best = rows.slice(int(np.nanargmax(_floats(rows["avg_return_bps"]))), 1).to_pylist()[0]
-    fixed = {name: float(held.get(name, best[name])) for name in names if name not in (x, y)}
-    values = {name: tuple(np.unique(_floats(rows[name])).tolist()) for name in names}
-    for name, level in fixed.items():
-        column = _floats(rows[name])
-        near = min(values[name], key=lambda each, level=level: abs(each - level))
-        if abs(near - level) > 1e-9:
-            raise UsageError(f"{name} is {level:g}; the nearest value of the surface is {near:g}")
-        fixed[name] = near
-        rows = rows.filter(pa.array(column == near))
-    kept = list(dict.fromkeys(["trial_id", x, y, value, "plateau_bps", "trades_count"]))
-    return Slice(x, y, values, fixed, rows.select(kept))
+    with opened(run, "surface") as file:
+        names = [name for name in file.schema_arrow.names if name in PARAMETERS]
+        x, y = x or names[0], y or next((name for name in names if name != (x or names[0])), names[0])
+        figures = [name for name in file.schema_arrow.names if name not in (*names, "run_id", "trial_id")]
+        for word, name, known in (("x", x, names), ("y", y, names), ("value", value, figures)):
+            if name not in known:
+                raise UsageError(f"{word} is '{name[:40]}'; it must be one of {', '.join(known)}")
+        if unknown := [name for name in held if name not in names]:
+            raise UsageError(f"'{unknown[0][:40]}' is held, and is no parameter; they are {', '.join(names)}")
+        values, best = _levels(file, names)
+        asked = {name: float(held.get(name, best[name])) for name in names if name not in (x, y)}
+        fixed = {name: _level(name, level, values[name]) for name, level in asked.items()}
+        fit = " AND ".join(["true", *(f"{name} = ${name}" for name in fixed)])
+        ((total,),) = ask(file, fixed, f"SELECT count(*) AS n FROM rows_ WHERE {fit}", **fixed).to_pydict().values()
+        kept = list(dict.fromkeys(["trial_id", x, y, value, "plateau_bps", "trades_count"]))
+        sql = f"SELECT {', '.join(kept)} FROM rows_ WHERE {fit} ORDER BY _row LIMIT {limit} OFFSET {offset}"
+        small_enough("surface", min(total, limit), len(kept))
+        return Slice(x, y, values, fixed, ask(file, {*kept, *fixed}, sql, **fixed), total)
 
 
-def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    return column.to_numpy(zero_copy_only=False).astype(float)
+def _levels(file: pq.ParquetFile, names: list[str]) -> tuple[dict[str, tuple[float, ...]], dict[str, Any]]:
+    """Return the values of every parameter of a surface, ascending, and the winner."""
+    lists = ", ".join(f"list_sort(list(DISTINCT {name}::DOUBLE)) AS {name}" for name in names)
+    (values,) = ask(file, names, f"SELECT {lists} FROM rows_").to_pylist()
+    known = "CASE WHEN NOT isnan(avg_return_bps) THEN avg_return_bps END"
+    winner = f"SELECT {', '.join(names)} FROM rows_ ORDER BY {known} DESC NULLS LAST, _row LIMIT 1"
+    found = ask(file, [*names, "avg_return_bps"], winner).to_pylist()
+    if not found:
+        raise MissingError("this surface has no cells")
+    return {name: tuple(levels) for name, levels in values.items()}, found[0]
+
+
+def _level(name: str, level: float, known: tuple[float, ...]) -> float:
+    """Return the value of a parameter that is meant. Raises UsageError where a surface has none."""
+    near = min(known, key=lambda each: abs(each - level))
+    if abs(near - level) > 1e-9:
+        raise UsageError(f"{name} is {level:g}; the nearest value of the surface is {near:g}")
+    return near
 
 
 def compare(one: Run, other: Run, top: int = 100) -> Comparison:
@@ -284,7 +323,11 @@ def compare(one: Run, other: Run, top: int = 100) -> Comparison:
     found = changes(one.manifest, other.manifest)
     parts = differences(one.path, one.manifest, other.path, other.manifest)
     paths = one.path, other.path
+    for run in (one, other):
+        for kind in ("trades", "paths"):
+            if artifact := run.manifest.artifact(kind):
+                small_enough(kind, artifact.rows or 0, _COMPARED)
     both = {kind for kind in ("trades", "paths") if all(run.manifest.artifact(kind) for run in (one, other))}
     if both == {"trades", "paths"}:
-        return Comparison(found, parts, pairs_of(paths, found, top), None)
-    return Comparison(found, parts, None, metrics_of(paths) if "paths" in both else None)
+        return Comparison(found, parts, pairs_of(paths, found, top, tables), None)
+    return Comparison(found, parts, None, metrics_of(paths, tables) if "paths" in both else None)

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ...io.config import nearest
@@ -13,7 +13,7 @@ from ...io.durable import disk_errors
 from ...io.errors import HighwaterError, IntegrityError, MissingError, UsageError
 from ...io.manifest import COMPLETED, MARKERS, Manifest, new_run_id
 from ...io.runs import Finding, read_manifest, verify
-from .catalog import asking, mark_stale
+from .catalog import Listing, asking, listing, mark_stale
 
 SORTS = ("created_at", "completed_at", "run_id", "run_type", "status", "calls", "trials", "total_trades", "total_ms")
 MOST = 1000  # rows of a page
@@ -28,10 +28,6 @@ _CONDITIONS = {
     "config_digest": "starts_with(config_digest, $config_digest)",
     "data_digest": "starts_with(data_digest, $data_digest)",
 }
-_AFTER = """
-SELECT place FROM (SELECT run_id, row_number() OVER (ORDER BY {order}) AS place {found}) WHERE run_id = $after
-"""
-_PATHS = "SELECT path, status, reason FROM catalog.runs WHERE run_id = $run ORDER BY status LIMIT 1"
 _LATEST = "SELECT run_id FROM catalog.runs WHERE status = 'completed' ORDER BY created_at DESC, run_id DESC LIMIT 1"
 _COUNTS = "SELECT {0}, count(*) FROM catalog.runs WHERE {0} IS NOT NULL GROUP BY 1 ORDER BY 1"
 _IN_ORDER = """
@@ -56,12 +52,14 @@ class Filter:
 @dataclass(frozen=True)
 class RunPage:
     """A page of runs: the columns of the catalog without ``config`` and ``counts``, then ``source``, ``symbols`` (JSON)
-    and ``total_trades``; how many runs fit in all; and the run after which the next page begins, None after the last.
+    and ``total_trades``. ``total`` runs fit in all; ``cursor`` is the run after which the next page begins, None after
+    the last; ``digest`` that of all that is known of runs.
     """
 
     table: pa.Table
     total: int
     cursor: str | None
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -96,23 +94,24 @@ def list_runs(
     if sort not in SORTS:
         near = nearest(sort, SORTS) or f"; it must be one of {', '.join(SORTS)}"
         raise UsageError(f"sort is '{plain(sort)}'{near}")
-    given, found = _asked(only)
     order = f"{sort} {'ASC' if ascending else 'DESC'} NULLS LAST, path DESC"
-    with asking(root) as database:
-        ((total,),) = database.execute(f"SELECT count(*) {found}", given).fetchall()
-        if after is not None:
-            placed = database.execute(_AFTER.format(order=order, found=found), {**given, "after": after}).fetchall()
-            offset += placed[0][0] if placed else 0
-        page = f"SELECT * {found} ORDER BY {order} LIMIT {limit} OFFSET {offset}"
-        table = database.sql(page, params=given).to_arrow_table()
-    last = table["run_id"][-1].as_py() if table.num_rows == limit else None
-    return RunPage(table, total, last)
+    every = listing(root)
+    places = every.ordered((only, order), lambda: _places(root, every, only, order))
+    if after is not None and (last := every.row(after)) is not None:
+        offset += next((int(place) + 1 for place in np.flatnonzero(places == last)), 0)
+    table = every.table.take(pa.array(places[offset : offset + limit])).drop_columns("place")
+    cursor = table["run_id"][-1].as_py() if table.num_rows == limit else None
+    return RunPage(table, places.size, cursor, every.digest)
 
 
-def _asked(only: Filter) -> tuple[dict[str, Any], str]:
-    """Return the parameters of a statement on the runs that pass a filter, and what stands after SELECT."""
+def _places(root: str | Path, every: Listing, only: Filter, order: str) -> np.ndarray:
+    """Return the rows of a listing that pass a filter, in order."""
     given = {name: value for name, value in vars(only).items() if value is not None}
-    return given, "FROM listed WHERE " + " AND ".join(["true", *(_CONDITIONS[name] for name in given)])
+    where = " AND ".join(["true", *(_CONDITIONS[name] for name in given)])
+    with asking(root) as database:
+        database.register("listed", every.table)
+        sql = f"SELECT place FROM listed WHERE {where} ORDER BY {order}"
+        return database.execute(sql, given).fetchnumpy()["place"]
 
 
 def counts(root: str | Path) -> tuple[int, str | None, dict[str, int], dict[str, int]]:
@@ -140,11 +139,10 @@ def open_run(root: str | Path, run_id: str) -> Run:
     ``E_GONE`` where it was deleted; IntegrityError where it is not as published.
     """
     wanted = _meant(root, run_id)
-    with asking(root) as database:
-        found = database.execute(_PATHS, {"run": wanted}).fetchall() if wanted else []
-    if not found:
+    found = _listed(root, wanted)
+    if found is None:
         raise MissingError(f"there is no run '{plain(run_id)}'")
-    ((relative, status, reason),) = found
+    relative, status, reason = found
     path = Path(root).absolute() / relative
     try:
         if status not in MARKERS:
@@ -172,11 +170,17 @@ def completed(run: Run) -> Run:
 def verify_run(root: str | Path, run_id: str, content: bool = False) -> tuple[Finding, ...]:
     """Return what is wrong with a run, worst first, also where it is one that is not served; () where nothing is."""
     wanted = _meant(root, run_id)
-    with asking(root) as database:
-        found = database.execute(_PATHS, {"run": wanted}).fetchall() if wanted else []
-    if not found or not (path := Path(root).absolute() / found[0][0]).is_dir():
+    found = _listed(root, wanted)
+    if found is None or not (path := Path(root).absolute() / found[0]).is_dir():
         raise MissingError(f"there is no run '{plain(run_id)}'")
     return tuple(verify(path, content))
+
+
+def _listed(root: str | Path, run_id: str | None) -> list[str] | None:
+    """Return the path, the status and the reason of a run as the catalog has them, None where it has no such run."""
+    every = listing(root)
+    row = None if run_id is None else every.row(run_id)
+    return None if row is None else [every.table[name][row].as_py() for name in ("path", "status", "reason")]
 
 
 def _meant(root: str | Path, text: str) -> str | None:

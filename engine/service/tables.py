@@ -1,23 +1,26 @@
 """Pages of a run's artifacts: filters, order and cut are DuckDB's, and only columns that are asked for are decoded."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...io.columns import pc
 from ...io.config import nearest
-from ...io.errors import MissingError, UsageError
+from ...io.errors import LimitError, MissingError, UsageError
 from ...io.manifest import Artifact
-from ...io.runs import opened_table, read_file
+from ...io.patience import check
+from ...io.runs import opened_table, read_file, whole
 from .limits import tables
 from .runs import Run, check_page, plain
 
 _ROW = "_row"  # keeps the order of the file where nothing else decides
 _BATCH = 1 << 16
+MOST_CELLS = 1 << 25  # of an artifact that is read as a whole: a quarter of a GiB of numbers
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,32 @@ def file_of(run: Run, kind: str) -> bytes:
     return read_file(run.path, artifact_of(run, kind).path)
 
 
+def opened(run: Run, kind: str) -> AbstractContextManager[pq.ParquetFile]:
+    """Return an artifact of a run, its digest checked, open to be decoded."""
+    return opened_table(run.path, artifact_of(run, kind).path, manifest=run.manifest)
+
+
+def whole_of(run: Run, kind: str, columns: Sequence[str] = ()) -> pa.Table:
+    """Return all rows of some columns of an artifact, or of all; raises LimitError beyond MOST_CELLS."""
+    with opened(run, kind) as file:
+        names = list(columns) or file.schema_arrow.names
+        small_enough(kind, file.metadata.num_rows, len(names))
+        return whole(file, names)
+
+
+def small_enough(kind: str, rows: int, columns: int) -> None:
+    """Raise LimitError where an artifact is too large to be read as a whole."""
+    if rows * columns > MOST_CELLS:
+        text = f"{kind} has {rows:,} rows, and this answer needs {columns} columns of them all; that is too much"
+        raise LimitError(f"{text} at once: read its artifact page by page, or ask the command line")
+
+
+def ask(file: pq.ParquetFile, columns: Iterable[str], sql: str, **given: Any) -> pa.Table:
+    """Return what a statement on ``rows_`` comes to: columns of an artifact and ``_row``, decoded batch by batch."""
+    with _rows(file, file.schema_arrow, set(columns), None, []) as (database, _):
+        return database.sql(sql, params=given).to_arrow_table()
+
+
 def page(
     run: Run,
     kind: str,
@@ -62,8 +91,7 @@ def page(
     from ..traces.where import clause, quoted_name, sql_of
 
     check_page(limit, offset)
-    artifact = artifact_of(run, kind)
-    with opened_table(run.path, artifact.path) as file:
+    with opened(run, kind) as file:
         schema = file.schema_arrow
         added = [f for f in joined.schema if f.name not in schema.names] if joined is not None else []
         kinds = {f.name: _kind(f.type) for f in [*schema, *added]}
@@ -89,7 +117,8 @@ def _cut(file: pq.ParquetFile, shown: Sequence[str], limit: int, offset: int, jo
     """Return the rows from ``offset`` on as they stand in a file; what comes after them is not decoded."""
     names = [name for name in file.schema_arrow.names if name in shown or (joined is not None and name == "call_id")]
     kept, first = [file.schema_arrow.empty_table().select(names)], 0
-    for batch in file.iter_batches(_BATCH, columns=names):
+    for batch in file.iter_batches(min(_BATCH, offset + limit), columns=names):
+        check()
         skip = max(0, offset - first)
         kept.append(pa.Table.from_batches([batch.slice(skip, max(0, offset + limit - first - skip))]))
         first += batch.num_rows
@@ -132,7 +161,8 @@ def _rows(
     def batches() -> Iterator[pa.RecordBatch]:
         first = 0
         for batch in file.iter_batches(_BATCH, columns=names):
-            row = pa.array(range(first, first + batch.num_rows), pa.int64())
+            check()
+            row = pa.array(np.arange(first, first + batch.num_rows))
             first += batch.num_rows
             yield pa.RecordBatch.from_arrays([*(batch[name] for name in names), row], schema=kept)
 

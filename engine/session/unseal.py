@@ -11,10 +11,8 @@ import pyarrow as pa
 from ...io.errors import IntegrityError, UsageError
 from ...io.manifest import Manifest
 from ...io.runs import read_artifact, verify
-from ..best import block_days
-from ..guards import interval
+from ..guards import interval_of
 from ..ledger import peeks_at
-from ..luck import LEAST_DAYS
 from ..recipe import Clock
 from ..settings import Store
 from ..values import DAY
@@ -63,10 +61,7 @@ def unseal(run: Path, manifest: Manifest, store: Store, command: tuple[str, ...]
     done = run_sessions(task, given, store, command, Clock(), opened)
     lands = lands_of(task, given)
     made = made_of(lands, days_of(lands), task.config)
-    low = high = nan
-    if made.sums.size >= LEAST_DAYS:
-        ones = (made.sums * 0) + 1
-        low, high = interval(made.sums, ones, block_days(made.sums, made.held * DAY))
+    low, high = interval_of(made.sums, made.sums * 0 + 1, made.held * DAY)
     return Unsealed(
         done,
         manifest.run_id,

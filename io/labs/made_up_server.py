@@ -32,7 +32,8 @@ class MadeUp:
     ``refused`` (success is false), ``expired``, and of result pages ``duplicate`` (with an entry of the page before)
     and ``loop`` (its cursor leads back); None is no fault. ``done``: by lab how many backtests are done, all where it
     says nothing; ``step`` more each time its details are asked for. ``session_calls``: a session ends after as many.
-    ``synchronised``: the status of histories.
+    ``synchronised``: the status of histories; ``chart_minutes``: how far the chart of a backtest reaches, None: to its
+    end.
     """
 
     labs: list[MadeUpLab] = field(default_factory=lambda: [MadeUpLab()])
@@ -49,6 +50,7 @@ class MadeUp:
     slow_s: float = 1.0
     now: int = made_up.START + 60 * DAY
     synchronised: int = 3
+    chart_minutes: int | None = 150
     markets: dict[str, tuple[int, int]] = field(default_factory=lambda: {made_up.MARKET: (made_up.START - 90 * DAY, 9)})
     at: str = ""
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -243,8 +245,12 @@ def _candles(fields: dict[str, str], state: MadeUp, _: Fault) -> Any:
     return found
 
 
-def _lab_chart(lab: MadeUpLab, i: int) -> Any:
-    return made_up.chart(f"chart-{i}", lab.market, lab.start, lab.start + 150 * made_up.MINUTE)
+def _lab_chart(fields: dict[str, str], state: MadeUp, fault: Fault) -> Any:
+    def chart(lab: MadeUpLab, i: int) -> Any:
+        last = lab.end if state.chart_minutes is None else lab.start + state.chart_minutes * made_up.MINUTE
+        return made_up.chart(f"chart-{i}", lab.market, lab.start, last)
+
+    return _detail(chart, fields, state, fault)
 
 
 _CHANNELS: dict[tuple[str, str], Callable[[dict[str, str], MadeUp, Fault], Any]] = {
@@ -254,7 +260,7 @@ _CHANNELS: dict[tuple[str, str], Callable[[dict[str, str], MadeUp, Fault], Any]]
     ("Labs", "GET_LAB_DETAILS"): _details,
     ("Labs", "GET_BACKTEST_RESULT_PAGE"): _page,
     ("Labs", "GET_BACKTEST_RUNTIME"): partial(_detail, made_up.runtime),
-    ("Labs", "GET_BACKTEST_CHART"): partial(_detail, _lab_chart),
+    ("Labs", "GET_BACKTEST_CHART"): _lab_chart,
     ("Labs", "GET_BACKTEST_LOG"): partial(_detail, lambda lab, i: [f"[0] {lab.name} {i}: started"]),
     ("Setup", "GET_HISTORY_STATUS"): lambda _, state, __: {
         name: {"Market": name, "MaxMonths": months, "Status": state.synchronised}

@@ -1,13 +1,14 @@
 import json
 import shutil
 
+import pyarrow as pa
 import pytest
 import small_market
 from highwater.engine import rerun as again
 from highwater.engine.baseline import origin_of, path_table
 from highwater.engine.recipe import prepare
 from highwater.engine.settings import Sources, Store, Trading
-from highwater.io import cache
+from highwater.io import cache, tables
 from highwater.io.runs import find_run, list_runs, read_artifact, read_manifest
 from highwater.io.slice_parts import unfinished
 from highwater.kernels import paths
@@ -69,7 +70,8 @@ def test_a_rerun_measures_whatever_is_kept(market, tmp_path):
     prepared = prepare(Sources(alerts=market.alerts, candles=market.candles), Trading(), store)
     table = path_table(prepared, (1.2, 1.5), None)
     false = table.set_column(table.schema.get_field_index("mdd"), table.schema.field("mdd"), table["mdd_opt"])
-    cache.keep(store.cache_folder, origin_of(prepared, (1.2, 1.5)), false)
+    origin = origin_of(prepared, (1.2, 1.5))
+    cache.keep(store.cache_folder, origin, cache.pack([false], origin))
     _, misled = done(["baseline"], market, tmp_path)
     found = again.rerun(find_run(tmp_path / "runs", misled.run_id).path, store)
 
@@ -211,3 +213,19 @@ def test_an_interrupted_export_is_listed_and_removed_unless_a_process_is_at_it(f
         assert ".export_" not in kept and f"removed {slices}/.export_abcdef012345\n" in removed
         assert ["part_0_1.arrow"] == [path.name for path in live.iterdir()]
     assert [live] == list(slices.iterdir())
+
+
+def test_tables_handed_over_are_listed_and_removed_with_slices(tmp_path):
+    given = tables.kept(pa.table({"a": [1, 2]}), tmp_path / tables.FOLDER, "alerts")
+    mine = given.with_name("mine.parquet")
+    mine.touch()
+    (row,) = json.loads(run("cache", "list", "--runs", tmp_path, "--json").out)
+
+    assert ("table", [str(given)], given.stat().st_size, True) == tuple(
+        row[name] for name in ("kind", "files", "bytes", "usable")
+    )
+    assert given.name in run("cache", "list", "--runs", tmp_path).out
+    assert 0 == run("cache", "clear", "--runs", tmp_path).code
+    assert given.exists()
+    assert "1 file of tables" in run("cache", "clear", "--with-slices", "--runs", tmp_path).out
+    assert [mine] == list((tmp_path / tables.FOLDER).iterdir())

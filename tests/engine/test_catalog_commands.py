@@ -209,6 +209,10 @@ def test_the_path_of_a_damaged_artifact_is_not(store):
     with pytest.raises(IntegrityError, match="is gone"):
         artifact_path(store, newest.run_id, "paths")
     shutil.rmtree(store / newest.path)
+    done = run("catalog", "query", "--artifact-type", "paths", "--runs", store)
+
+    assert (0, 2) == (done.code, len(done.out.splitlines()))  # as after prune, until the next sync
+    assert "truth/paths.parquet is gone; highwater catalog sync" in done.err
     with pytest.raises(MissingError, match="was deleted") as caught:  # F070
         artifact_path(store, newest.run_id, "paths")
 

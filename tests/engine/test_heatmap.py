@@ -1,3 +1,4 @@
+import hashlib
 import re
 from xml.etree import ElementTree
 
@@ -89,6 +90,14 @@ def test_a_surface_of_one_value_is_drawn(value):
 
     assert [6] == list(cells(root).values())
     assert "nan" not in svg(np.full((2, 3), value), np.arange(4.0), np.arange(3.0), *NAMES)
+
+
+def test_bytes_are_those_that_old_runs_were_saved_with():
+    values, x, y = surface(7, 9)
+    values[2, 3] = np.nan
+    found = svg(values, x, y, "trail", "time_stop_ms", "Mean return per trade", "bps").encode()
+
+    assert "e1de5160fb523c264edd0a569d55364588a535580d9cf391e33c3fb7fe76d2ce" == hashlib.sha256(found).hexdigest()
 
 
 def test_an_empty_surface_says_so():

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import small_lab
+from haas_server import at_hand, fast
 from highwater.engine.cli import main
 from highwater.io.labs import made_up
 
@@ -41,6 +42,31 @@ def test_it_says_what_the_lab_is_worth_in_80_columns(here, capsys):
         *(" possible, 0 no candle, 0 ambiguous, 0 impossible", "to buy and hold"),
     ):
         assert text in printed
+
+
+def test_entries_are_left_on_the_charts_of_the_server(tmp_path, monkeypatch, capsys):
+    with at_hand(tmp_path, monkeypatch) as state:
+        state.labs, state.chart_minutes = [LAB], None
+        assert not fast("sync", NAME, "--quiet")
+        assert 3 == analyze("--candles", "server", "--no-guards")
+        assert f"is kept; fetch one with highwater labs sync {NAME} --charts" in capsys.readouterr().err
+        assert not fast("sync", NAME, "--quiet", "--charts")
+        assert not fast("sync", NAME, "--quiet", "--charts")
+        assert 1 == state.count("GET_BACKTEST_CHART")
+    assert f"a chart of {LAB.market} fetched" in capsys.readouterr().out
+    asked = ("--candles", "server", "--tp", "1.02", "--sl", "0.99", "--no-guards")
+    assert not analyze(*asked, "--top", "3")
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.splitlines() if "run_id=" not in line]
+    assert not main(["labs", "report", "--json"])
+    own, mine = json.loads(capsys.readouterr().out)["exits"]
+
+    assert all(len(line) <= 80 for line in lines)
+    for text in ("left by FS-1, after the lab's fees", "the script's own", "TP 1.02x, SL -1%", "0 impossible"):
+        assert text in printed
+    assert ("own", "asked", "USDT") == (own["exits"], mine["exits"], mine["currency"])
+    assert own["among"] == mine["among"] >= mine["positions"] > 50
+    assert own["fs1"] != mine["fs1"] and mine["worst"] <= mine["fs1"] <= mine["best"]
 
 
 def test_report_shows_the_newest_run_of_a_lab_as_it_was_shown(here, capsys):
@@ -99,6 +125,9 @@ def test_analytics_of_ones_own(here, capsys):
     [
         (("--by", "sharpe"), "--by sharpe: no such figure; did you mean"),
         (("--holdout", "20%"), "--holdout: a lab's backtests have seen all their days; leave it out"),
+        (("--tp", "2"), "exits such as --tp and --sl need candles to be tried on; name some with --candles"),
+        (("--policy", "{}", "--tp", "2"), "--policy holds the whole policy; leave --tp, --sl and the like out"),
+        (("--horizon", "0s"), "--horizon is 0; it must be longer than nothing, such as 48h"),
         (("--capital", "0"), "--capital is 0; it must be more than 0"),
         (("--tried", "0"), "--tried is 0; it must be at least 1"),
         (("--store", "elsewhere"), "there is no lab"),

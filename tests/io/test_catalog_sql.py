@@ -94,7 +94,7 @@ def test_every_table_of_a_run_has_a_view():
     tables = "alerts callers equity errors factors features fills frontier governance paths perturbation sessions"
     tables += " session_fills session_trades session_trials strategies summary surface surface_by symbols traces"
     tables += " attribution lab_analytics lab_backtests lab_custom lab_days lab_equity lab_fills lab_orders"
-    tables += " lab_positions lab_replay"
+    tables += " lab_exits lab_positions lab_replay"
 
     assert {*tables.split(), "trades", "trials"} == {*VIEWS, *TABLES} - {"runs", "artifacts", "trials_ledger"}
 

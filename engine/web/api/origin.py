@@ -14,8 +14,8 @@ from ...service import results
 from ...service.runs import Filter, counts, list_runs
 from ...values import parse_instant, parse_until
 from . import examples
-from .answers import answer, tagged
-from .routes import NO_WHERE, Limit, Offset, RunId, Sort, Text, Where, paged, reading, root_of, run_of
+from .answers import answer, rows_of, tagged
+from .routes import Limit, Offset, Rising, RunId, Text, paged, reading, root_of, run_of
 
 router = APIRouter()
 _FACTOR = "factor_"
@@ -73,10 +73,10 @@ def runs(
     span = moment("from", from_, parse_instant), moment("to", to, parse_until)
     only = Filter(run_type, status, *span, artifact, config_digest, data_digest)
     page = list_runs(root_of(request), only, sort, ascending, limit, offset, cursor)
-    table = _renamed(page.table)
-    rows = [row | {"symbol": _symbols(row["symbol"])} for row in table.to_pylist()]
+    tag, table = tagged(request, page), _renamed(page.table)
+    rows = [row | {"symbol": _symbols(row["symbol"])} for row in rows_of(table)]
     found = {"count": len(rows), "total_count": page.total, "next_cursor": page.cursor, "runs": rows}
-    return answer(request, found, table, total=page.total)
+    return answer(request, found, table, tag, page.total)
 
 
 def moment(name: str, text: str | None, parse: Any) -> int | None:
@@ -113,13 +113,9 @@ def config_hash(request: Request, run_id: RunId) -> Response:
 def trades(
     request: Request,
     run_id: RunId,
+    asked: Rising,
     symbol: Text = None,
     direction: Literal["long", "short"] | None = None,
-    where: Where = NO_WHERE,
-    sort: Sort = None,
-    ascending: bool = True,
-    limit: Limit = 100,
-    offset: Offset = 0,
 ) -> Response:
     """The trades of a run: of sessions in R, of alerts in basis points.
 
@@ -128,11 +124,12 @@ def trades(
     """
     run = run_of(request, run_id)
     tag = tagged(request, run)
-    asked = {"where": where, "sort": sort, "ascending": ascending, "limit": limit, "offset": offset}
-    page = results.trades(run, symbol, direction, **asked)
+    page = results.trades(run, symbol, direction, **vars(asked))
     rows = [_trade(row) for row in page.table.to_pylist()] if results.is_session(run) else page.table.to_pylist()
     head = {"run_id": run.run_id, "symbol": symbol}
-    return answer(request, head | paged(rows, page.total, limit, offset, "trades"), page.table, tag, page.total)
+    return answer(
+        request, head | paged(rows, page.total, asked.limit, asked.offset, "trades"), page.table, tag, page.total
+    )
 
 
 def _trade(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """How an endpoint is declared: the parameters that several share, what it answers by example, and its errors."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 
 from ....io.config import nearest
+from ....io.patience import within
+from ...service.limits import TIME_S
 from ...service.runs import MOST, Run, open_run, plain
 from .answers import ARROW, CSV, JSON, Refused
 
@@ -23,6 +27,33 @@ Where = Annotated[
 NO_WHERE: list[str] = []
 Names = Annotated[str | None, Query(max_length=2000, description="Columns to return, separated by commas")]
 Sort = Annotated[str | None, Query(max_length=100, description="A column; nulls stand last")]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which rows of a table are asked for, as ``tables.page`` takes them."""
+
+    where: list[str]
+    sort: str | None
+    ascending: bool
+    limit: int
+    offset: int
+
+
+def asked(ascending: bool) -> Any:
+    """Return what gives an endpoint its Asked; ``ascending`` where the request does not say."""
+    up = ascending
+
+    async def of(
+        where: Where = NO_WHERE, sort: Sort = None, ascending: bool = up, limit: Limit = 100, offset: Offset = 0
+    ) -> Asked:
+        return Asked(where, sort, ascending, limit, offset)
+
+    return Depends(of)
+
+
+Rising = Annotated[Asked, asked(True)]
+Falling = Annotated[Asked, asked(False)]
 
 _ERROR = {"detail": "there is no run 'x'", "code": "E_MISSING", "id": "7f3a91c2"}
 _STATUSES = {
@@ -74,19 +105,24 @@ def reading(
     responses |= {status: {"description": text, "content": error} for status, text in _STATUSES.items()}
 
     def made(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def timed(*given: Any, **named: Any) -> Any:
+            with within(TIME_S):
+                return function(*given, **named)
+
         title, _, more = (function.__doc__ or "").partition("\n")
         router.get(path, summary=title.rstrip("."), description=more.strip(), responses=responses, response_model=None)(
-            function
+            timed
         )
         return function
 
     return made
 
 
-def only_known(request: Request) -> None:
+async def only_known(request: Request) -> None:
     """Raise Refused where a query has a parameter that its endpoint does not know, or one twice."""
     route = request.scope.get("route")
-    known = {each.alias: each for each in route.dependant.query_params} if route is not None else {}
+    known = _parameters(route.dependant) if route is not None else {}
     names = [name for name, _ in request.query_params.multi_items()]
     for name in names:
         if name not in known:
@@ -94,6 +130,14 @@ def only_known(request: Request) -> None:
             raise Refused(400, "E_CONFIG", f"unknown parameter '{plain(name)}'{near}")
         if names.count(name) > 1 and name != "where":
             raise Refused(400, "E_CONFIG", f"{name} is given twice")
+
+
+def _parameters(one: Any) -> dict[str, Any]:
+    """Return the parameters of a query that an endpoint knows, those of what it depends on too."""
+    found = {each.alias: each for each in one.query_params}
+    for each in one.dependencies:
+        found |= _parameters(each)
+    return found
 
 
 def root_of(request: Request) -> Any:

@@ -5,8 +5,10 @@ import small_lab
 from highwater.engine.cli import main
 from highwater.engine.diff import differences
 from highwater.engine.labs.again import again
+from highwater.engine.labs.exits import Leaving
 from highwater.engine.labs.ground import ground_of, token_of
 from highwater.engine.labs.run import Task, kept_tables, run_lab
+from highwater.engine.policy import Policy, Rung
 from highwater.engine.recipe import Clock
 from highwater.engine.settings import Guards, Store
 from highwater.io import lab_schemas
@@ -16,6 +18,7 @@ from highwater.io.labs.store import writing
 from highwater.io.runs import read_artifact, read_manifest, verify
 
 LAB = made_up.MadeUpLab(backtests=12, days=10)
+LEAVING = Leaving(Policy(sl=0.99, tp=(Rung(1.02),)), 12 * 3_600_000)
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,13 @@ def kept(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(kept):
     """Return a lab run on candles."""
-    return made(kept, candles=True)
+    return made(kept, candles=True, leaving=LEAVING)
 
 
 def made(kept, candles=False, **task):
     store = Store(runs=kept / "runs", threads=1, quiet=True)
     tables = kept_tables(kept / "labs", LAB.lab[:8], None, True)
-    ground = ground_of(kept / "candles.parquet", tables, store) if candles else None
+    ground = ground_of(kept / "candles.parquet", tables, store, LEAVING.horizon) if candles else None
     return run_lab(Task(**task), tables, ground, store, ("labs", "analyze"), Clock())
 
 
@@ -68,6 +71,17 @@ def test_every_fill_of_the_made_up_lab_is_possible(run):
 
     assert counts["orders"] == counts["fills_possible"] > 100
     assert [row["realized_profit"] for row in rows] == pytest.approx([row["fs1_profit"] for row in rows])
+
+
+def test_entries_are_left_by_the_scripts_own_exits_and_by_those_asked_for(run):
+    rows = read_artifact(run.path, "lab_exits").to_pylist()
+    asked, own = ([row for row in rows if row["exits"] == name] for name in ("asked", "own"))
+
+    assert len(asked) == len(own) == read_manifest(run.path).counts["positions"]
+    assert {"TP 1.02x, SL -1%"} == {row["policy"] for row in asked}
+    assert 1 < len({row["policy"] for row in own})
+    assert {"long", "short"} == {row["direction"] for row in own if row["status"] == "OK"}
+    assert {"policy": LEAVING.policy.canonical(), "horizon_ms": LEAVING.horizon} == run.config["exits"]
 
 
 def test_it_comes_out_again(kept, run):

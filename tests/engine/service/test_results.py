@@ -3,9 +3,10 @@ import math
 
 import pytest
 import service_runs
-from highwater.engine.service import results
+from highwater.engine.service import results, tables
 from highwater.engine.service.runs import open_run
-from highwater.io.errors import MissingError, UsageError
+from highwater.io.errors import BusyError, LimitError, MissingError, UsageError
+from highwater.io.patience import within
 from highwater.io.runs import read_artifact
 
 
@@ -163,6 +164,61 @@ def test_a_surface_of_three_is_cut_at_one_of_the_third(runs):
 def test_what_is_asked_of_a_surface_is_checked(runs, asked, message):
     with pytest.raises(UsageError, match=message):
         results.surface(runs["surface"], **asked)
+
+
+def test_pages_of_a_surface_follow_each_other(runs):
+    whole = results.surface(runs["surface"], held={"trail": 0.2})
+    cells = [results.surface(runs["surface"], held={"trail": 0.2}, limit=4, offset=at) for at in range(0, 12, 4)]
+
+    assert {whole.total} == {each.total for each in cells}
+    assert whole.table.to_pylist()[:12] == [row for each in cells for row in each.table.to_pylist()]
+    assert 0 == results.surface(runs["surface"], limit=4, offset=10**6).table.num_rows
+
+
+def test_of_a_surface_only_the_rows_that_are_asked_for_are_held(runs, monkeypatch):
+    monkeypatch.setattr(results, "whole_of", None)
+    monkeypatch.setattr(tables, "MOST_CELLS", 60)
+
+    assert 10 == results.surface(runs["surface"], limit=10).table.num_rows
+    with pytest.raises(LimitError, match=r"surface has \d+ rows, and this answer needs 6 columns"):
+        results.surface(runs["surface"], limit=11)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        (results.equity, "policy"),
+        (results.equity, "session"),
+        (results.attribution, "session"),
+        (results.callers, "policy"),
+    ],
+)
+def test_what_needs_a_whole_table_says_where_it_ends(runs, monkeypatch, asked, kind):
+    asked(runs[kind])
+    monkeypatch.setattr(tables, "MOST_CELLS", 2)
+
+    with pytest.raises(LimitError, match="that is too much at once: read its artifact page by page"):
+        asked(runs[kind])
+
+
+def test_alerts_are_beside_their_trades_whatever_is_asked(runs):
+    alerts = {row["call_id"]: row for row in rows(runs["policy"], "alerts")}
+    plain = results.trades(runs["policy"], limit=7, offset=3).table
+    by_caller = results.trades(runs["policy"], sort="caller_name").table
+
+    assert plain.column_names == by_caller.column_names
+    for row in [*plain.to_pylist(), *by_caller.to_pylist()]:
+        assert {name: alerts[row["call_id"]][name] for name in ("mint", "caller_name", "alert_ts_ms")}.items() <= (
+            row.items()
+        )
+
+
+def test_runs_are_compared_within_limits(runs, monkeypatch):
+    with within(0.0), pytest.raises(BusyError, match="takes longer than 0 s; ask for less"):
+        results.compare(runs["policy"], runs["search"])
+    monkeypatch.setattr(tables, "MOST_CELLS", 60)
+    with pytest.raises(LimitError, match="trades has 24 rows"):
+        results.compare(runs["policy"], runs["search"])
 
 
 def test_two_runs_are_compared(runs):

@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 import service_runs
+from highwater.engine.service import catalog
 from highwater.engine.service.runs import Filter, completed, list_runs, open_run, verify_run
-from highwater.io.errors import IntegrityError, MissingError, UsageError
+from highwater.io.errors import BusyError, IntegrityError, MissingError, UsageError
 from highwater.io.manifest import made_at
+from highwater.io.patience import within
 from highwater.io.publish import stage
 
 NO_IDS = (
@@ -47,6 +50,29 @@ def test_pages_follow_each_other_whatever_the_order(runs):
 
         assert whole == seen
         assert whole[2:4] == listed(list_runs(runs.root, sort=sort, ascending=ascending, limit=2, offset=2))
+
+
+def test_an_order_is_made_once_a_generation_and_few_are_kept(runs, monkeypatch):
+    every, made = catalog.listing(runs.root), []
+    for i in range(3 * catalog._ORDERS):
+        every.ordered(("test", i % 2), lambda i=i: made.append(i) or np.arange(i))
+    assert [0, 1] == made
+    for i in range(3 * catalog._ORDERS):
+        every.ordered(i, lambda i=i: np.arange(i))
+    assert catalog._ORDERS == len(every._orders)
+
+    assert every is catalog.listing(runs.root)
+    assert every.digest == list_runs(runs.root).digest
+
+
+def test_the_digest_of_a_list_changes_with_any_run(tmp_path):
+    found = []
+    for _ in range(3):
+        found.append(list_runs(tmp_path).digest)
+        with stage(tmp_path, "path-only") as staged:
+            staged.publish()
+
+    assert 3 == len(set(found))
 
 
 def test_runs_are_filtered(runs):
@@ -130,6 +156,17 @@ def test_a_link_that_leads_elsewhere_is_not_served(broken, tmp_path):
         open_run(broken.root, broken.ids["policy"])
 
 
+def test_a_link_into_the_runs_is_not_served_before_the_next_sync_either(broken, tmp_path, monkeypatch):
+    list_runs(broken.root)
+    monkeypatch.setattr(catalog, "sync", lambda root: None)
+    path = service_runs.path_of(broken, "policy")
+    path.rename(tmp_path / path.name)
+    path.symlink_to(tmp_path / path.name)
+
+    with pytest.raises(IntegrityError, match="does not lie where the catalog says; it is not served"):
+        open_run(broken.root, broken.ids["policy"])
+
+
 def test_a_run_deleted_meanwhile_is_gone(broken, tmp_path):
     list_runs(broken.root)
     service_runs.path_of(broken, "policy").rename(tmp_path / "away")
@@ -146,6 +183,11 @@ def test_a_run_that_failed_has_no_results(tmp_path):
 
     with pytest.raises(MissingError, match=r"failed .*it has no results"):
         completed(run)
+
+
+def test_a_run_is_verified_within_a_time(runs):
+    with within(0.0), pytest.raises(BusyError, match="takes longer than 0 s; ask for less"):
+        verify_run(runs.root, runs.ids["policy"])
 
 
 def test_a_sound_run_verifies(runs, broken):

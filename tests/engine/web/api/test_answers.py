@@ -15,6 +15,7 @@ from highwater.engine.web.api.answers import (
     arrow_bytes,
     failed,
     json_bytes,
+    rows_of,
     status_of,
     wanted,
 )
@@ -55,6 +56,18 @@ def test_the_kind_is_what_a_client_likes_best(accept, kind):
 def test_a_kind_that_there_is_not_is_refused(accept):
     with pytest.raises(Refused, match=r"Accept must allow one of application/json, text/csv"):
         wanted(accept)
+
+
+def test_rows_say_times_as_documents_do():
+    moments = [datetime(2024, 1, 31, 23, 59, 59, 999999), datetime(1969, 12, 31), None, datetime(2024, 5, 1, 12)]
+    table = pa.table({"n": [1, 2, 3, 4]})
+    for unit in ("ms", "us", "ns"):
+        for zone in (None, "UTC"):
+            table = table.append_column(
+                f"{unit} {zone}", pa.array(moments, pa.timestamp("us")).cast(pa.timestamp(unit, zone), safe=False)
+            )
+
+    assert answers.plain(table) == rows_of(table)
 
 
 def test_json_has_null_for_what_is_no_number_and_times_in_utc():

@@ -5,7 +5,7 @@ import pytest
 import service_runs
 import web_client
 from highwater.engine.service import limits, runs
-from highwater.engine.web.api import answers, origin
+from highwater.engine.web.api import answers, origin, routes
 from highwater.engine.web.api.gate import HEADERS, Gate
 from highwater.io.publish import stage
 
@@ -115,6 +115,20 @@ def test_f109_slow_query(web, monkeypatch):
     assert 9 > time.monotonic() - began
 
 
+def test_f109_every_answer_has_its_time(web, made, monkeypatch):
+    policy, search = made.ids["policy"], made.ids["search"]
+    paths = [f"/api/verify?run_id={policy}", f"/api/verify?run_id={policy}&content=true"]
+    paths += [f"/api/compare?first={policy}&second={search}", f"/api/trades?run_id={policy}"]
+    paths += [f"/api/surface?run_id={made.ids['surface']}", f"/api/equity?run_id={policy}"]
+    monkeypatch.setattr(routes, "TIME_S", 0.0)
+    for path in paths:
+        response = web.get(path)
+        assert "the answer takes longer than 0 s; ask for less" == refused(response, 503)
+        assert "5" == response.headers["retry-after"]
+    for each in web.get("/openapi.json").json()["paths"].values():
+        assert "takes longer than 10 s" in each["get"]["responses"]["503"]["description"]
+
+
 def test_f110_big_body(web):
     assert "larger than 1 MiB" in refused(web.post("/api/runs", content=b"x" * (2 << 20)), 413)
     assert "use GET" in refused(
@@ -126,7 +140,7 @@ def test_f110_big_body(web):
 def test_f111_nan_in_json(web, made, monkeypatch):
     monkeypatch.setattr(
         origin.results,
-        "read_artifact",
+        "whole_of",
         lambda *_: origin.pa.table(
             {"run_id": ["x"], "symbol": origin.pa.nulls(1, origin.pa.string()), "total_trades": [3]}
             | {"profit_factor": [float("nan")], "win_rate": [float("inf")]}
