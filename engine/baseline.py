@@ -2,24 +2,25 @@
 
 import hashlib
 import sys
-import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..io import cache, schemas
 from ..io.columns import bar_name
 from ..io.digest import arrays_sha256, content_sha256
 from ..io.errors import HighwaterError
-from ..io.spool import Spool
 from ..kernels import arrays
 from .recipe import FILL_SEMANTICS, Prepared
 from .settings import Store
 
+BLOCK = 65_536  # alerts measured at a time
 DEFAULT_MULTIPLES = (1.2, 1.5)  # beside those of schemas.MULTIPLES, which are always there
 _OF_ALERTS = ("call_id", "caller_name", "mint", "chain", "alert_ts_ms")
 _FRACTIONS = "dd_overall dd_initial dd_initial_opt dd_after_ath dd_after_ath_opt mdd mdd_opt peak_close_mult coverage"
@@ -27,10 +28,22 @@ _FRACTIONS = "dd_overall dd_initial dd_initial_opt dd_after_ath dd_after_ath_opt
 
 @dataclass(frozen=True)
 class Measured:
-    """Path metrics, a table of ``schemas.paths`` but ``run_id``; ``cached``: an earlier run measured them."""
+    """Path metrics, a table of ``schemas.paths`` but ``run_id``, packed; ``cached``: an earlier run measured them.
 
-    table: pa.Table
+    Packed they take a fifth of the memory.
+    """
+
+    packed: pq.ParquetFile
     cached: bool
+
+    def read(self, names: Sequence[str] | None = None) -> pa.Table:
+        """Return some columns of all alerts, or all."""
+        return self.packed.read(None if names is None else list(names)).replace_schema_metadata(None)
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """Yield all columns, some alerts after others."""
+        for i in range(self.packed.num_row_groups):
+            yield self.packed.read_row_group(i).replace_schema_metadata(None)
 
 
 def path_metrics(prepared: Prepared, extra: tuple[float, ...], store: Store) -> Measured:
@@ -42,28 +55,28 @@ def path_metrics(prepared: Prepared, extra: tuple[float, ...], store: Store) -> 
         origin = origin_of(prepared, extra) if store.cache else None
         found = _found(prepared, extra, store, origin) if origin else None
         if found is not None:
-            return Measured(found, True)
-        table = path_table(prepared, extra, store.threads, store.runs)
+            return found
+        packed = cache.pack(path_blocks(prepared, extra, store.threads), origin)
     if origin:
         with prepared.clock.phase("cache"):
             try:
-                cache.keep(store.cache_folder, origin, table)
+                cache.keep(store.cache_folder, origin, packed)
             except (HighwaterError, OSError) as error:
                 print(f"highwater: path metrics are not kept: {error}", file=sys.stderr)
-    return Measured(table, False)
+    return Measured(pq.ParquetFile(pa.BufferReader(packed)), False)
 
 
-def _found(prepared: Prepared, extra: tuple[float, ...], store: Store, origin: cache.Origin) -> pa.Table | None:
+def _found(prepared: Prepared, extra: tuple[float, ...], store: Store, origin: cache.Origin) -> Measured | None:
     """Return the path metrics an earlier run kept, row for row those of these alerts by ``call_id``."""
     try:
         found = cache.find(store.cache_folder, origin)
     except (HighwaterError, OSError) as error:
         print(f"highwater: {error}; path metrics are measured again", file=sys.stderr)
         return None
-    schema = schemas.without_run(schemas.paths(extra))
-    if found is None or found.schema != schema or found["call_id"] != prepared.alerts["call_id"]:
+    schema, calls = schemas.without_run(schemas.paths(extra)), prepared.alerts["call_id"]
+    if found is None or found.schema_arrow != schema or found.read(["call_id"])["call_id"] != calls:
         return None
-    return found
+    return Measured(found, True)
 
 
 def origin_of(prepared: Prepared, extra: tuple[float, ...]) -> cache.Origin:
@@ -87,18 +100,16 @@ def origin_of(prepared: Prepared, extra: tuple[float, ...]) -> cache.Origin:
     )
 
 
-def path_table(
-    prepared: Prepared, extra: tuple[float, ...], threads: int | None, folder: Path | None = None
-) -> pa.Table:
-    """Return the path metrics of every alert, measured now: a table of ``schemas.paths(extra)`` but ``run_id``.
+def path_table(prepared: Prepared, extra: tuple[float, ...], threads: int | None) -> pa.Table:
+    """Return the path metrics of every alert, measured now: a table of ``schemas.paths(extra)`` but ``run_id``."""
+    return pa.concat_tables(path_blocks(prepared, extra, threads))
 
-    Of many alerts they are mapped from a file of ``folder``.
-    """
+
+def path_blocks(prepared: Prepared, extra: tuple[float, ...], threads: int | None) -> Iterator[pa.Table]:
+    """Yield what ``path_table`` returns, some alerts after others."""
     schema = schemas.without_run(schemas.paths(extra))
-    with Spool(folder or Path(tempfile.gettempdir())) as found:
-        for part in prepared.parts():
-            found.write(schemas.table(schema, path_columns(part, extra, threads)))
-        return found.table()
+    for first in range(0, max(1, prepared.alerts.num_rows), BLOCK):
+        yield schemas.table(schema, path_columns(prepared, extra, threads, slice(first, first + BLOCK)))
 
 
 def values(table: pa.Table, name: str) -> NDArray[np.float64]:
@@ -110,20 +121,22 @@ def _multiples(extra: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted({*schemas.MULTIPLES, *extra}))
 
 
-def path_columns(prepared: Prepared, extra: tuple[float, ...], threads: int | None) -> dict[str, Any]:
+def path_columns(
+    prepared: Prepared, extra: tuple[float, ...], threads: int | None, rows: slice = slice(None)
+) -> dict[str, Any]:
     """Return the columns of ``schemas.paths(extra)`` but ``run_id``: one row an alert, masked where undefined.
 
-    Fractions are dimensionless, times ms after the entry (SEMANTICS section 2).
+    Of all alerts, or of some ``rows``. Fractions are dimensionless, times ms after the entry (SEMANTICS section 2).
     """
     from ..kernels.jit import threads as on
     from ..kernels.paths import measure_all
 
     multiples = _multiples(extra)
-    windows, alerts, gone = prepared.windows, prepared.alerts, ~prepared.ok
+    windows = arrays.Windows(*(arrays.column(part[rows], part.dtype) for part in prepared.windows))
+    asked = arrays.Alerts(*(arrays.column(part[rows], part.dtype) for part in prepared.asked))
+    alerts, gone = prepared.alerts[rows], windows.status != arrays.OK
     with on(threads):
-        paths, touches = measure_all(
-            prepared.slice.candles, windows, prepared.asked, prepared.step, arrays.column(multiples)
-        )
+        paths, touches = measure_all(prepared.slice.candles, windows, asked, prepared.step, arrays.column(multiples))
 
     def known(values: Any, missing: Any = False) -> Any:
         return np.ma.array(values, mask=gone | missing | (values != values))
@@ -142,8 +155,8 @@ def path_columns(prepared: Prepared, extra: tuple[float, ...], threads: int | No
         "ret_end_bps": known(paths["ret_end"] * 10000),
         "entry_ts_ms": known(windows.ts),
         "alert_to_entry_ms": known(windows.ts - alerts["alert_ts_ms"].to_numpy()),
-        "flags": [flag_text(flags) for flags in windows.flags.tolist()],
-        "status": prepared.status,
+        "flags": flag_texts(windows.flags),
+        "status": named(windows.status, arrays.STATUSES),
         **{name: known(paths[name]) for name in (*_FRACTIONS.split(), "recovered", "stale", "censored")},
         **{name: whole(paths[name]) for name in ("n_bars", "t_ath_ms", "t_recovery_ms", "max_gap_ms")},
         "alert_to_activity_ms": whole(paths["alert_to_activity_ms"]),
@@ -158,6 +171,12 @@ def path_columns(prepared: Prepared, extra: tuple[float, ...], threads: int | No
     return found
 
 
-def flag_text(flags: int) -> str:
-    """Return the names of the flags set in ``flags``, separated by commas."""
-    return ",".join(name for i, name in enumerate(arrays.FLAGS) if flags >> i & 1)
+def flag_texts(flags: NDArray[np.int64]) -> pa.Array:
+    """Return for each of ``flags`` the names of those set in it, separated by commas."""
+    every = range(1 << len(arrays.FLAGS))
+    return named(flags, [",".join(name for i, name in enumerate(arrays.FLAGS) if n >> i & 1) for n in every])
+
+
+def named(codes: NDArray[np.integer], names: Sequence[str | None]) -> pa.Array:
+    """Return the name of each code as text."""
+    return pa.array(names, pa.string()).take(pa.array(codes))

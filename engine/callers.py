@@ -21,7 +21,7 @@ _TRADE_COLUMNS = (
 )
 
 _CONTRACT = tuple(map(schemas.multiple_name, schemas.MULTIPLES))
-_METRICS = (
+METRICS = (
     *(name for k in _CONTRACT for name in (f"hit_{k}", f"t_{k}_ms")),
     *("ath_mult", "dd_overall", "dd_pre_2x_or_horizon", "ret_end_bps", "censored"),
 )
@@ -33,11 +33,12 @@ def caller_columns(prepared: Prepared, paths: pa.Table, trades: Mapping[str, Any
     ``paths`` is the table of that artifact, ``trades`` the columns of theirs; without trades their columns are null.
     Rates are fractions of the caller's alerts that have a window.
     """
-    metrics = {name: values(paths, name) for name in _METRICS}
-    groups: dict[str, list[int]] = {}
-    for i, name in enumerate(prepared.alerts["caller_name"].to_pylist()):
-        groups.setdefault(name, []).append(i)
-    rows = [caller_row(name, np.array(mine), prepared, metrics, trades) for name, mine in groups.items()]
+    metrics = {name: values(paths, name) for name in METRICS}
+    told = prepared.alerts["caller_name"].combine_chunks().dictionary_encode()
+    number = told.indices.to_numpy()
+    order, ends = np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))
+    groups = zip(told.dictionary.to_pylist(), np.split(order, ends[:-1]), strict=True)
+    rows = [caller_row(name, mine, prepared, metrics, trades) for name, mine in groups]
     rows.sort(key=lambda row: (-np.nan_to_num(row["median_ath_mult"]), row["caller_name"]))
     for k in _CONTRACT:
         _judge(rows, k)

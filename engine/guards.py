@@ -9,6 +9,7 @@ from math import ceil, nan
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ..kernels import arrays
 from ..kernels.arrays import Floats, Ints
@@ -16,12 +17,11 @@ from .best import SEED, block_days, standing
 from .luck import LEAST_DAYS, Fold, Halving, Luck
 from .policy import Policy
 from .recipe import Prepared, enter
-from .strategy import trade_columns
+from .strategy import simulated, trade_columns
 from .tallies import Ground
 
 INTERVALS = 2000  # resamples of an interval
 MICRO_BPS = 100.0  # millionths in a basis point
-HELD = ("SEALED", "PURGED")  # alerts kept out on purpose
 
 
 @dataclass(frozen=True)
@@ -267,9 +267,7 @@ def interval(sums: Ints, alerts: Ints, length: float) -> tuple[float, float]:
 def spread_of(there: Ground, returns: Ints, sums: Ints, luck: Luck | None) -> Spread:
     """Return where the mean of ``returns`` int64[A], one an alert with a window, comes from."""
     prepared, ok = there.prepared, np.flatnonzero(there.prepared.ok)
-    names = (prepared.alerts[name].to_pylist() for name in ("caller_name", "mint"))
-    callers, mints = (np.array([name or "" for name in each])[ok] for each in names)
-    months = prepared.windows.ts[ok].astype("datetime64[ms]").astype("datetime64[M]").astype(str)
+    months = prepared.windows.ts[ok].astype("datetime64[ms]").astype("datetime64[M]")
     by_month = [(str(each), returns[months == each]) for each in np.unique(months)]
     best, gain = np.sort(returns)[::-1], returns[returns > 0].sum()
     low = high = nan
@@ -280,28 +278,29 @@ def spread_of(there: Ground, returns: Ints, sums: Ints, luck: Luck | None) -> Sp
         high,
         mean_bps(best[1:]),
         mean_bps(best[5:]),
-        _without(callers, returns),
-        _without(mints, returns),
+        _without(prepared.alerts["caller_name"].take(ok), returns),
+        _without(prepared.alerts["mint"].take(ok), returns),
         float(np.maximum(best[: ceil(best.size / 100)], 0).sum() / gain) if gain else nan,
         tuple(Part(name, some.size, mean_bps(some)) for name, some in by_month),
     )
 
 
-def _without(names: np.ndarray, returns: Ints) -> Part:
-    """Return what is left without the name that made most."""
-    different, number = np.unique(names, return_inverse=True)
-    sums = np.zeros(different.size, np.int64)
+def _without(names: pa.ChunkedArray, returns: Ints) -> Part:
+    """Return what is left without the name that made most; of equals the first in the order of names."""
+    told = names.combine_chunks().dictionary_encode()
+    number, different = told.indices.to_numpy(), told.dictionary.to_pylist()
+    sums = np.zeros(len(different), np.int64)
     np.add.at(sums, number, returns)
-    best = int(np.argmax(sums))
+    best = min(range(len(different)), key=lambda i: (-sums[i], different[i]))
     rest = returns[number != best]
-    return Part(str(different[best]), rest.size, mean_bps(rest))
+    return Part(different[best], rest.size, mean_bps(rest))
 
 
 def quality_of(prepared: Prepared, policy: Policy, trades: dict[str, Any], threads: int | None) -> Quality:
     """Return what hangs on the data, given the winner's trades as ``strategy.trade_columns`` returns them."""
     ok = prepared.ok
     returns = np.ma.getdata(trades["ret_q"])[ok]
-    out = sum(status not in ("OK", *HELD) for status in prepared.status)
+    out = int((~np.isin(prepared.windows.status, (arrays.OK, arrays.SEALED, arrays.PURGED))).sum())
     lost = float((returns.sum() - out * 10**6) / (returns.size + out) / MICRO_BPS)
     worst, best = (float(np.ma.getdata(trades[f"{name}_bps"])[ok].mean()) for name in ("worst", "best"))
     lanes = (*stressed(prepared, policy, threads), Lane("worst order inside candles", worst))
@@ -324,8 +323,8 @@ def stressed(prepared: Prepared, policy: Policy, threads: int | None) -> Sequenc
     )
     found = []
     for name, changed in lanes:
-        trades, _ = trade_columns(changed, policy, threads)
-        found.append(Lane(name, mean_bps(np.ma.getdata(trades["ret_q"])[changed.ok])))
+        trades, _ = simulated(changed, policy, threads)
+        found.append(Lane(name, mean_bps(trades["ret_q"][changed.ok])))
     return found
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,7 @@ import pyarrow as pa
 from ..io.account import tell
 from ..io.alerts import AlertBatch, AlertFilter, read_alerts
 from ..io.candle_rows import candle_files, size_of
-from ..io.columns import bar_name
+from ..io.columns import bar_name, pc
 from ..io.cutting import cut_slice, read_rows_of
 from ..io.errors import DataError
 from ..io.files import describe, unchanged
@@ -25,7 +25,7 @@ from ..io.remote import origin_of
 from ..io.slice_store import find_in, share
 from ..io.slices import Slice, Spans, fingerprint
 from ..kernels import arrays
-from ..kernels.arrays import Alerts, Costs, Rules, Windows, column
+from ..kernels.arrays import Alerts, Costs, Ints, Rules, Windows, column
 from .places import local
 from .progress import progress
 from .settings import Sources, Store, Trading
@@ -33,7 +33,6 @@ from .stopping import check
 from .values import show_duration, show_instant
 
 FILL_SEMANTICS = "FS-1"
-BLOCK = 65_536  # alerts whose results are in memory at once: 90 MB of path metrics
 WHY_EXCLUDED = {
     "NO_ENTRY_BAR": "no candle at or after the alert",
     "ENTRY_TOO_LATE": "the next candle came later than the longest entry delay",
@@ -102,8 +101,8 @@ class Prepared:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many alerts ended in each status."""
-        names, counts = np.unique(self.status, return_counts=True)
-        return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
+        counts = np.bincount(self.windows.status).tolist()
+        return {name: count for name, count in sorted(zip(arrays.STATUSES, counts, strict=False)) if count}
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -116,14 +115,6 @@ class Prepared:
             Input("alerts", self.batch.place, *alerts),
             Input("candles", origin_of(self.sources.candles), *candles),
         )
-
-    def parts(self) -> Iterator["Prepared"]:
-        """Yield the alerts in blocks, for work whose results are too large to be held of all at once."""
-        for first in range(0, self.alerts.num_rows, BLOCK):
-            rows = slice(first, first + BLOCK)
-            asked = Alerts(*(column(part[rows], part.dtype) for part in self.asked))
-            windows = Windows(*(column(part[rows], part.dtype) for part in self.windows))
-            yield replace(self, alerts=self.alerts.slice(first, BLOCK), asked=asked, windows=windows)
 
     def lines(self) -> list[str]:
         """Return what was read and how trades are entered and paid, one line each; the same on every machine."""
@@ -244,7 +235,7 @@ def slice_for(batch: AlertBatch, sources: Sources, trading: Trading, store: Stor
     if not isinstance(candles, Path):
         from .table_slices import slice_of
 
-        tokens = tuple(sorted(set(batch.table["mint"].to_pylist())))
+        tokens = tuple(sorted(batch.table["mint"].unique().to_pylist()))
         return slice_of(sources, tokens, lambda step: spans_of(batch.table, trading, step), store, options)
     spans = spans_of(batch.table, trading, sources.resample or sources.interval or 0)
     files = tuple(candle_files(candles))
@@ -276,14 +267,18 @@ _SHAPING = (
 
 def spans_of(alerts: pa.Table, trading: Trading, step: int) -> Spans:
     """Return the candles each alert may need, from the one it falls into to the end of the latest entry's horizon."""
-    mints = alerts["mint"].to_pylist()
-    tokens = tuple(sorted(set(mints)))
-    place = {token: i for i, token in enumerate(tokens)}
+    tokens = tuple(sorted(alerts["mint"].unique().to_pylist()))
     ts = alerts["alert_ts_ms"].to_numpy()
     asked = ts + trading.latency
     delay = 10 * step if trading.max_entry_delay is None else trading.max_entry_delay
     lo, hi = ts - step, asked + delay + step + trading.horizon
-    return Spans(tokens, np.array([place[mint] for mint in mints], np.int64), lo, asked, hi)
+    return Spans(tokens, _places(alerts["mint"], tokens), lo, asked, hi)
+
+
+def _places(names: pa.ChunkedArray, among: Collection[str]) -> Ints:
+    """Return the place of each name ``among`` some, and behind the last where it is none of them."""
+    found = pc.index_in(names, pa.array(among, names.type))
+    return pc.fill_null(found, len(among)).to_numpy().astype(np.int64)
 
 
 def asked_of(batch: AlertBatch, piece: Slice, before: int | None = None) -> Alerts:
@@ -292,8 +287,7 @@ def asked_of(batch: AlertBatch, piece: Slice, before: int | None = None) -> Aler
     Of the candles only those that began ``before`` that instant, where one is given.
     """
     facts = piece.facts
-    place = {token: i for i, token in enumerate(facts.tokens)}
-    token = np.array([place.get(mint, len(facts.tokens)) for mint in batch.table["mint"].to_pylist()], np.int64)
+    token = _places(batch.table["mint"], facts.tokens)
     starts, ends = np.array(facts.offsets[:-1]), np.array(facts.offsets[1:])
     if before is not None:
         ts = piece.candles.ts
@@ -318,11 +312,11 @@ def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None 
     from ..kernels.entries import enter_all, entry_rule
 
     facts, asked = piece.facts, asked_of(batch, piece, before)
-    mints = batch.table["mint"].to_pylist()
-    rejected = np.array([arrays.SERIES_REJECTED if mint in facts.rejected else arrays.OK for mint in mints], np.int64)
+    rejected = _places(batch.table["mint"], facts.rejected.keys()) < len(facts.rejected)
+    status = np.where(rejected, arrays.SERIES_REJECTED, arrays.OK)
     mode = arrays.ENTRY[trading.entry]
     rule = entry_rule(mode, trading.horizon, facts.interval_ms, trading.latency, trading.max_entry_delay)
-    found = enter_all(piece.candles, asked, rule, column(rejected, np.int64))
+    found = enter_all(piece.candles, asked, rule, column(status, np.int64))
     return asked, Windows(*(column(part, part.dtype) for part in found))
 
 
@@ -340,12 +334,13 @@ def _nothing_left(batch: AlertBatch, statuses: Mapping[str, int]) -> DataError:
 def excluded(prepared: Prepared) -> list[dict[str, Any]]:
     """Return a row for errors.parquet for every alert without a window and every note on callers and candles."""
     rows = []
-    calls, mints = prepared.alerts["call_id"].to_pylist(), prepared.alerts["mint"].to_pylist()
-    for call, mint, status in zip(calls, mints, prepared.status, strict=True):
-        if status != "OK":
-            why = prepared.slice.facts.rejected.get(mint) or WHY_EXCLUDED[status]
-            rows.append({"level": "warning", "phase": "entry", "call_id": call, "message": f"{status}: {why}"})
-    notes = [("alerts", note) for note in _look_alikes(prepared.alerts["caller_name"].to_pylist())]
+    out = np.flatnonzero(~prepared.ok)
+    calls, mints = (prepared.alerts[name].take(out).to_pylist() for name in ("call_id", "mint"))
+    for call, mint, code in zip(calls, mints, prepared.windows.status[out].tolist(), strict=True):
+        status = arrays.STATUSES[code]
+        why = prepared.slice.facts.rejected.get(mint) or WHY_EXCLUDED[status]
+        rows.append({"level": "warning", "phase": "entry", "call_id": call, "message": f"{status}: {why}"})
+    notes = [("alerts", note) for note in _look_alikes(prepared.alerts["caller_name"].unique().to_pylist())]
     notes += [("candles", note) for note in prepared.slice.facts.notes]
     return rows + [{"level": "info", "phase": phase, "call_id": None, "message": note} for phase, note in notes]
 

@@ -1,5 +1,6 @@
 """The commands' work from settings to a published run: baseline and strategy, and what searches share with them."""
 
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,15 +16,14 @@ from ..io import schemas
 from ..io.errors import AccessError, HighwaterError, StoreError, found_or_raised
 from ..io.manifest import utc_text
 from ..io.publish import Stage, stage
-from ..io.spool import Spool
 from .baseline import Measured, path_metrics
-from .callers import caller_columns
+from .callers import METRICS, caller_columns
 from .judgement import Judgement
 from .kept import MENDABLE
 from .policy import Policy
 from .recipe import FILL_SEMANTICS, Prepared, excluded
 from .settings import Store, resolved
-from .strategy import SUMMED, summary_columns, trade_columns, with_tail_capture
+from .strategy import summary_columns, trade_columns, with_tail_capture
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def run_baseline(prepared: Prepared, store: Store, multiples: tuple[float, ...],
     config = config_of(prepared, {"multiples": [repr(k) for k in sorted({*schemas.MULTIPLES, *multiples})]})
     with recorded("path-only", prepared, store) as s:
         paths = path_metrics(prepared, multiples, store)
-        callers = caller_columns(prepared, paths.table, None)
+        callers = caller_columns(prepared, paths.read(METRICS), None)
         tables = {"callers": schemas.table(schemas.CALLERS, callers, s.run_id)}
         return publish(s, prepared, paths, store, config, command, tables)
 
@@ -76,7 +76,7 @@ def run_strategy(
     config = config_of(prepared, {**chosen, **about})
     with recorded("policy", prepared, store) as s:
         paths = path_metrics(prepared, multiples, store)
-        tables = trade_tables(s, prepared, store, policy, paths.table)
+        tables = trade_tables(s, prepared, store, policy, paths)
         return publish(s, prepared, paths, store, config, command, tables, facts=facts)
 
 
@@ -85,25 +85,18 @@ def trade_tables(
     prepared: Prepared,
     store: Store,
     policy: Policy,
-    paths: pa.Table,
+    measured: Measured,
 ) -> dict[str, pa.Table]:
     """Return the tables of one policy's trades, given the path metrics: trades, fills, callers and summary."""
-    summed, done = [], 0
-    with prepared.clock.phase("exits"), Spool(s.path) as trades, Spool(s.path) as fills:
-        for part in prepared.parts():
-            traded, filled = trade_columns(part, policy, store.threads)
-            traded = with_tail_capture(traded, paths.slice(done, part.alerts.num_rows))
-            trades.write(schemas.table(schemas.TRADES, traded, s.run_id))
-            fills.write(schemas.table(schemas.FILLS, filled, s.run_id))
-            summed.append({name: traded[name] for name in SUMMED})
-            done += part.alerts.num_rows
-        traded, filled = trades.table(), fills.table()
-    known = {name: np.ma.concatenate([each[name] for each in summed]) for name in SUMMED}
+    with prepared.clock.phase("exits"):
+        trades, fills = trade_columns(prepared, policy, store.threads)
+    paths = measured.read(METRICS)
+    trades = with_tail_capture(trades, paths)
     return {
-        "trades": traded,
-        "fills": filled,
-        "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, known), s.run_id),
-        "summary": schemas.table(schemas.SUMMARY, summary_columns(prepared, known), s.run_id),
+        "trades": schemas.table(schemas.TRADES, trades, s.run_id),
+        "fills": schemas.table(schemas.FILLS, fills, s.run_id),
+        "callers": schemas.table(schemas.CALLERS, caller_columns(prepared, paths, trades), s.run_id),
+        "summary": schemas.table(schemas.SUMMARY, summary_columns(prepared, trades), s.run_id),
     }
 
 
@@ -151,10 +144,10 @@ def publish(
     **execution: Any,
 ) -> Outcome:
     """Write all but the tables ``written`` before, and publish the run, unless the disk refuses it."""
-    tables = {"paths": schemas.with_run(paths.table, s.run_id), **tables}
     try:
         with prepared.clock.phase("write"):
             s.write("alerts", prepared.alerts)
+            _write_paths(s, paths)
             for kind, table in tables.items():
                 if kind not in written:
                     s.write(kind, table)
@@ -172,6 +165,15 @@ def publish(
     except (StoreError, AccessError) as error:
         saved = error
     return Outcome(s.run_id, saved, prepared, config, tables, paths.cached)
+
+
+def _write_paths(s: Stage, paths: Measured) -> None:
+    """Write the path metrics, some alerts after others."""
+    blocks = (schemas.with_run(block, s.run_id) for block in paths.blocks())
+    first = next(blocks)
+    with s.writer("paths", first.schema) as out:
+        for block in itertools.chain([first], blocks):
+            out.write(block)
 
 
 def _errors(prepared: Prepared, run_id: str) -> pa.Table:

@@ -63,12 +63,15 @@ def _run(tree: Any, argv: list[str], prog: str, version: str) -> int:
         print(group_help(path, node), file=sys.stderr)
         return 2
     alone = getattr(node, "alone", {})
-    bound, places = _bind(parameters(node), rest, path, alone)
-    node = next((other for name, other in alone.items() if name in bound), node)
-    if getattr(node, "takes_places", False):
-        bound["places"] = places
-    else:
+    params = parameters(node)
+    bound, places = _bind(params, rest, path, alone)
+    given, node = node, next((other for name, other in alone.items() if name in bound), node)
+    if not getattr(node, "takes_places", False):
         bound = _opened(parameters(node), bound)
+    elif node is given:
+        bound["places"] = places
+    else:  # what else was given may be refused, and is not fetched before
+        bound = _opened([each for each in params if each.name in ("runs", "slices")], bound) | {"places": places}
     return _dispatch(node, bound, words, prog)
 
 

@@ -8,16 +8,11 @@ import pyarrow as pa
 
 from ..kernels import arrays
 from ..kernels.stats import mean, quantile
-from .baseline import flag_text, values
+from .baseline import flag_texts, named, values
 from .callers import trade_statistics
 from .policy import Policy, to_arrays
 from .recipe import Prepared
 
-# What of trades their summary and that of callers are made of.
-SUMMED = (
-    *("realized_return_bps", "stop_out", "worst_bps", "best_bps", "max_adverse_excursion_bps", "time_exposed_ms"),
-    *("tail_capture", "ambiguous", "ret_q"),
-)
 _STOPS = (arrays.SL, arrays.BE, arrays.TRAIL)
 
 
@@ -28,15 +23,11 @@ def trade_columns(prepared: Prepared, policy: Policy, threads: int | None) -> tu
     path metrics.
     """
     from ..kernels.bounds import bracket_all
-    from ..kernels.exits import simulate_all
     from ..kernels.jit import threads as on
-    from ..kernels.walk import policy_of
 
-    rules = prepared.rules._replace(tp_at_open=policy.tp_gap_fill == "open")
-    row, windows = policy_of(to_arrays([policy]), 0), prepared.windows
-    work = (prepared.slice.candles, windows, prepared.step, row, rules, prepared.costs)
+    windows, work = prepared.windows, _work(prepared, policy)
+    trades, fills = simulated(prepared, policy, threads)
     with on(threads):
-        trades, fills = simulate_all(*work)
         bounds = bracket_all(*work)
 
     def known(values: Any) -> Any:
@@ -49,7 +40,7 @@ def trade_columns(prepared: Prepared, policy: Policy, threads: int | None) -> tu
         "entry_px": known(windows.price),
         "exit_ts_ms": known(trades["ts"]),
         "exit_px": known(trades["price"]),
-        "exit_reason": [arrays.REASONS[code] or None for code in trades["reason"].tolist()],
+        "exit_reason": named(trades["reason"], [reason or None for reason in arrays.REASONS]),
         "realized_return_bps": known(trades["ret"] * 10000),
         "stop_out": known(np.isin(trades["reason"], _STOPS)),
         "max_adverse_excursion_bps": known(trades["mae"] * 10000),
@@ -58,7 +49,7 @@ def trade_columns(prepared: Prepared, policy: Policy, threads: int | None) -> tu
         "worst_bps": known(bounds["worst"] * 10000),
         "best_bps": known(bounds["best"] * 10000),
         "ambiguous": known(bounds["n_ambiguous"] > 0),
-        "flags": [flag_text(flags) for flags in (trades["flags"] | windows.flags).tolist()],
+        "flags": flag_texts(trades["flags"] | windows.flags),
         "status": prepared.status,
         "gap": known(trades["gap"]),
         "censored": known(trades["reason"] == arrays.END_OF_DATA),
@@ -69,6 +60,24 @@ def trade_columns(prepared: Prepared, policy: Policy, threads: int | None) -> tu
         "gross": known(trades["gross"]),
     }
     return found, _fill_columns(prepared, policy, trades, fills)
+
+
+def simulated(prepared: Prepared, policy: Policy, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the trade of every alert, TRADE[A], and its fills, FILL[A, F]."""
+    from ..kernels.exits import simulate_all
+    from ..kernels.jit import threads as on
+
+    with on(threads):
+        return simulate_all(*_work(prepared, policy))
+
+
+def _work(prepared: Prepared, policy: Policy) -> tuple[Any, ...]:
+    """Return what the kernels of one policy take."""
+    from ..kernels.walk import policy_of
+
+    rules = prepared.rules._replace(tp_at_open=policy.tp_gap_fill == "open")
+    row = policy_of(to_arrays([policy]), 0)
+    return prepared.slice.candles, prepared.windows, prepared.step, row, rules, prepared.costs
 
 
 def _fill_columns(prepared: Prepared, policy: Policy, trades: np.ndarray, fills: np.ndarray) -> dict[str, Any]:
@@ -84,7 +93,7 @@ def _fill_columns(prepared: Prepared, policy: Policy, trades: np.ndarray, fills:
         "ts_ms": opened + np.where(at_open, 0, prepared.step),
         "price": made["price"],
         "frac_bps": made["frac_bps"],
-        "reason": [arrays.REASONS[code] for code in made["reason"].tolist()],
+        "reason": named(made["reason"], arrays.REASONS),
         "gap": made["gap"],
     }
 

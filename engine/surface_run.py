@@ -53,7 +53,7 @@ def run_surface(
     best, landscape = Frontier(ranked), Landscape(work.grid.space)
     with recorded("surface", prepared, store) as s:
         paths = path_metrics(prepared, (), store)
-        guard_overflow(prepared, values(paths.table, "ath_mult"))
+        guard_overflow(prepared, values(paths.read(["ath_mult"]), "ath_mult"))
         there = ground(prepared, "tables", work.memory, store.threads)
         parts = groups(there, work)
         _room_for(work, len(parts), s.root)
@@ -65,7 +65,7 @@ def run_surface(
                 found = exact(there, to_policies(work.grid.space, best.drawn()))
             judged = judge(s, there, best, tried(work), asked, store, config, known)
             done = told_by(there.crew, store.quiet)
-        tables = trade_tables(s, prepared, store, best.policies()[0], paths.table)
+        tables = trade_tables(s, prepared, store, best.policies()[0], paths)
         more = {**judged.columns, "plateau_bps": best.rows["plateau_bps"]}
         schema = schemas.frontier(work.grid.space.named, tuple(more))
         tables["frontier"] = schemas.table(schema, best.columns(found) | more, s.run_id)

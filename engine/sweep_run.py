@@ -100,15 +100,15 @@ def _searched(
     space, prepared = work.space, there.prepared
     best, landscape = Frontier(work), Landscape(space)
     paths = path_metrics(prepared, (), store)
-    guard_overflow(prepared, values(paths.table, "ath_mult"))
+    guard_overflow(prepared, values(paths.read(["ath_mult"]), "ath_mult"))
     before, every = _write_trials(s, kept, there, work, store, best, landscape)
     with prepared.clock.phase("ranking"):
         settle(there, best)
         columns = best.columns(exact(there, to_policies(space, best.drawn())))
     judged = judge(s, there, best, every, asked, store, config, known)
     policies = list(dict.fromkeys(best.policies()[: work.trades]))
-    tables = trade_tables(s, prepared, store, policies[0], paths.table)
-    _write_trades(s, prepared, store, tables, policies[1:], paths.table)
+    tables = trade_tables(s, prepared, store, policies[0], paths)
+    _write_trades(s, prepared, store, tables, policies[1:], paths.read(["ath_mult"]))
     schema = schemas.frontier(parameter_columns(space), tuple(judged.columns))
     tables["frontier"] = schemas.table(schema, columns | dict(judged.columns), s.run_id)
     lively = landscape.liveliest(work.alerts)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
+from ..io.columns import pc
 from ..kernels.arrays import Candles, Costs, Ints, Policies, Rules, Windows, column
 from .recipe import Prepared
 from .sizing import BYTES_A_PAIR, LARGEST_BLOCK
@@ -67,8 +69,9 @@ def ground(prepared: Prepared, engine: Literal["tables", "bars"], memory: int, t
         with on(threads):
             fits = fits_all(prepared.slice.candles, windows, prepared.step, prepared.costs)
     market = Market(prepared.slice.candles, prepared.step, prepared.rules, prepared.costs)
-    calls = np.array(prepared.alerts["call_id"].to_pylist())[prepared.ok]
-    return Ground(market, windows, fits, np.lexsort((calls, windows.ts)), memory, threads, prepared)
+    entries = pa.table({"ts": windows.ts, "call": prepared.alerts["call_id"].filter(prepared.ok)})
+    order = pc.sort_indices(entries, sort_keys=[("ts", "ascending"), ("call", "ascending")]).to_numpy()
+    return Ground(market, windows, fits, order.astype(np.int64), memory, threads, prepared)
 
 
 def tally(there: Ground, policies: Policies, medians: bool, advance: Callable[[int], None]) -> np.ndarray:
@@ -164,12 +167,12 @@ def exact(there: Ground, policies: Policies) -> dict[str, np.ndarray]:
     """
     found = {f"{name}_return_bps": np.empty(policies.sl.size) for name in QUANTILES}
     found["max_drawdown_bps"] = np.empty(policies.sl.size)
-    for rows, some in _cut(policies, max(1, there.memory // (there.fits.size * BYTES_A_PAIR))):
-        ret_q = returns(there, some)
-        values = np.quantile(ret_q.astype(float), tuple(QUANTILES.values()), axis=1)
-        for name, each in zip(QUANTILES, values, strict=True):
-            found[f"{name}_return_bps"][rows] = each / 100
-        found["max_drawdown_bps"][rows] = max_drawdown(ret_q[:, there.order]) / 100
+    for rows, some in _cut(policies, max(1, there.memory // (there.fits.size * (16 if there.bars else 8)))):
+        for i, ret_q in enumerate(returns(there, some), rows.start):
+            values = np.quantile(ret_q.astype(float), tuple(QUANTILES.values()))
+            for name, each in zip(QUANTILES, values, strict=True):
+                found[f"{name}_return_bps"][i] = each / 100
+            found["max_drawdown_bps"][i] = max_drawdown(ret_q[None, there.order])[0] / 100
     return found
 
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -142,11 +143,24 @@ def _started(processes: Processes, stack: contextlib.ExitStack) -> "Client":
 
     address = "127.0.0.1:0"
     with _errors("workers do not start"):
-        cluster = LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=address, silence_logs=logging.CRITICAL)
-        stack.callback(cluster.close)
-        client = stack.enter_context(Client(cluster, set_as_default=False))
+        with _deaf():
+            cluster = LocalCluster(
+                n_workers=0, host="127.0.0.1", dashboard_address=address, silence_logs=logging.CRITICAL
+            )
+            stack.callback(cluster.close)
+            client = stack.enter_context(Client(cluster, set_as_default=False))
         processes.join(cluster.scheduler_address, lambda: len(cast(dict[str, int], client.nthreads())))
     return client
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Have Ctrl-C wait until Dask is whole, and never reach the threads that it starts: it is for us to stop them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _joined(address: str, stack: contextlib.ExitStack) -> "Client":

@@ -70,7 +70,8 @@ def test_a_rerun_measures_whatever_is_kept(market, tmp_path):
     prepared = prepare(Sources(alerts=market.alerts, candles=market.candles), Trading(), store)
     table = path_table(prepared, (1.2, 1.5), None)
     false = table.set_column(table.schema.get_field_index("mdd"), table.schema.field("mdd"), table["mdd_opt"])
-    cache.keep(store.cache_folder, origin_of(prepared, (1.2, 1.5)), false)
+    origin = origin_of(prepared, (1.2, 1.5))
+    cache.keep(store.cache_folder, origin, cache.pack([false], origin))
     _, misled = done(["baseline"], market, tmp_path)
     found = again.rerun(find_run(tmp_path / "runs", misled.run_id).path, store)
 

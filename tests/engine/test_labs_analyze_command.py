@@ -127,7 +127,7 @@ def test_analytics_of_ones_own(here, capsys):
         (("--holdout", "20%"), "--holdout: a lab's backtests have seen all their days; leave it out"),
         (("--tp", "2"), "exits such as --tp and --sl need candles to be tried on; name some with --candles"),
         (("--policy", "{}", "--tp", "2"), "--policy holds the whole policy; leave --tp, --sl and the like out"),
-        (("--horizon", "0"), "--horizon is 0; it must be longer than nothing, such as 48h"),
+        (("--horizon", "0s"), "--horizon is 0; it must be longer than nothing, such as 48h"),
         (("--capital", "0"), "--capital is 0; it must be more than 0"),
         (("--tried", "0"), "--tried is 0; it must be at least 1"),
         (("--store", "elsewhere"), "there is no lab"),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from highwater.io import schemas
-from highwater.io.cache import METRICS, SLICE, Origin, find, keep, metrics_in, remove, slices_in
+from highwater.io import cache, schemas
+from highwater.io.cache import METRICS, SLICE, Origin, metrics_in, pack, remove, slices_in
 from highwater.io.candles import CandleSet
 from highwater.io.errors import AccessError, IntegrityError
 from highwater.io.slices import Spans, build
@@ -43,8 +44,26 @@ def metrics(rows=3, first=1.0):
     return schemas.table(schema, columns)
 
 
+def keep(folder, origin, table):
+    return cache.keep(folder, origin, pack([table], origin))
+
+
+def find(folder, origin):
+    """Return the table that was kept, or None."""
+    found = cache.find(folder, origin)
+    return found and found.read().replace_schema_metadata(None)
+
+
 def kept(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_comes_in_blocks_is_one_table():
+    whole = metrics(10)
+    packed = pq.ParquetFile(pa.BufferReader(pack([whole.slice(0, 4), whole.slice(4)], None)))
+
+    assert 2 == packed.num_row_groups
+    assert whole.equals(packed.read().replace_schema_metadata(None))
 
 
 def write_over(path, data):

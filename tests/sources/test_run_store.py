@@ -147,3 +147,10 @@ def test_a_copy_knows_what_it_is_of(s3):
 
     assert [f"s3://{s3}/a", f"s3://{s3}/a/b"] == [origin_of(folder), origin_of(folder / "b")]
     assert str(folder.parent) == origin_of(folder.parent)
+
+
+def test_a_search_that_was_interrupted_goes_on_in_the_copy_of_a_store(s3, market):
+    done = run("sweep", "--resume", "01m7y3ysv6d5nmc86zvwhfkenv", "--runs", f"s3://{s3}/team")
+
+    assert 2 == done.code
+    assert "highwater: " in done.err and "01m7y3ysv6d5nmc86zvwhfkenv" in done.err

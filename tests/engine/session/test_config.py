@@ -2,6 +2,7 @@ from datetime import time
 
 import pytest
 from highwater.engine.session.config import Config, parse
+from highwater.engine.session.presets import PRESETS
 from highwater.io.errors import UsageError
 
 SPY = {"symbol": "SPY"}
@@ -133,39 +134,6 @@ RANGES = [
     ("instruments.spy.tick_size", 0.01, 9, 0, None),
     ("instruments.spy.point_value", 0.01, 9, 0, None),
 ]
-
-PRESETS = {
-    "aggressive": {
-        "orb": {"base_minutes": 10, "adaptive": False},
-        "buffers": {"fixed": 0.05},
-        "factors": {"rel_volume": {"lookback": 15, "spike_mult": 1.15}},
-        "scoring": {"base_required": 1, "weak_trend_required": 2},
-        "trade": {"t1_pct": 0.3, "t2_r": 2.0, "t2_pct": 0.3, "runner_r": 3.0},
-        "governance": {
-            "max_signals_per_day": 5,
-            "lockout_after_losses": 3,
-            "time_cutoff": "14:00",
-            "second_chance_minutes": 45,
-        },
-    },
-    "conservative": {
-        "orb": {"base_minutes": 30, "min_atr_mult": 0.4, "max_atr_mult": 1.5},
-        "buffers": {"fixed": 0.15, "use_atr": True, "atr_mult": 0.10},
-        "factors": {
-            **ALL,
-            "rel_volume": {"enabled": True, "spike_mult": 1.5},
-            "price_action": {"enabled": True, "pivot_len": 5},
-            "adx": {"enabled": True, "threshold": 20.0},
-        },
-        "scoring": {"base_required": 4, "weak_trend_required": 5},
-        "trade": {"t1_r": 0.75, "t2_r": 1.25, "t2_pct": 0.3, "runner_r": 1.75, "move_be_at_r": 0.75},
-        "governance": {"max_signals_per_day": 2, "lockout_after_losses": 1, "time_cutoff": "12:30"},
-    },
-    "low_requirements": {
-        "scoring": {"base_required": 0, "weak_trend_required": 0},
-        "buffers": {"fixed": 0.5},
-    },
-}
 
 
 def nested(key, value):
