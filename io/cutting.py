@@ -22,8 +22,8 @@ from .candles import (
     settled,
 )
 from .files import SourceFile
-from .slice_parts import gathered
-from .slices import Slice, Spans, by_token, cut, write
+from .slice_parts import by_token, gathered
+from .slices import Slice, Spans, cut, write
 from .spill import ROWS, Spill
 
 

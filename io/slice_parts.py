@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from .durable import disk_errors, make_folder
 from .errors import BusyError
 from .exports import put
 from .locks import give_back, take
-from .slices import COUNTED, Cut, Slice, candle_table, write
+from .slices import COUNTED, Cut, Slice, Spans, candle_table, write
 
 _REMEDY = "free space or choose another --slices folder, then repeat: what came is kept"
 EXPORTED = ".export_"  # how their folders are called
@@ -158,6 +158,21 @@ def gathered(cuts: Iterable[Cut], folder: Path) -> Iterator[Cut]:
 
 def _mapped(file: Any, kind: Any) -> Any:
     return np.memmap(file, kind, "r") if file.tell() else np.zeros(0, kind)
+
+
+def by_token(spans: Spans) -> Callable[[Sequence[str]], Spans]:
+    """Return a function from some tokens, ascending, to the spans of these."""
+    order = np.argsort(spans.token, kind="stable")
+    starts = np.searchsorted(spans.token[order], np.arange(len(spans.tokens) + 1))
+    place = {token: i for i, token in enumerate(spans.tokens)}
+
+    def of(tokens: Sequence[str]) -> Spans:
+        rows = [place[token] for token in tokens]
+        picked = np.concatenate([order[starts[i] : starts[i + 1]] for i in rows])
+        token = np.searchsorted(rows, spans.token[picked])
+        return Spans(tuple(tokens), token, spans.lo[picked], spans.asked[picked], spans.hi[picked])
+
+    return of
 
 
 def spacing(paths: Sequence[Path]) -> int:

@@ -10,7 +10,7 @@ import datetime
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,21 +133,6 @@ def cut(found: CandleSet, spans: Spans) -> Cut:
         tuple(f"{r.token}: {r.message}" for r in reports if r.message and not r.error),
         tuple(_on_grid(bars.ts, offsets, found.interval_ms)),
     )
-
-
-def by_token(spans: Spans) -> Callable[[Sequence[str]], Spans]:
-    """Return a function from some tokens, ascending, to the spans of these."""
-    order = np.argsort(spans.token, kind="stable")
-    starts = np.searchsorted(spans.token[order], np.arange(len(spans.tokens) + 1))
-    place = {token: i for i, token in enumerate(spans.tokens)}
-
-    def of(tokens: Sequence[str]) -> Spans:
-        rows = [place[token] for token in tokens]
-        picked = np.concatenate([order[starts[i] : starts[i + 1]] for i in rows])
-        token = np.searchsorted(rows, spans.token[picked])
-        return Spans(tuple(tokens), token, spans.lo[picked], spans.asked[picked], spans.hi[picked])
-
-    return of
 
 
 def write(folder: Path, part: Cut, interval_ms: int, mark: str) -> Slice:

@@ -21,8 +21,8 @@ from ..candles import CandleOptions, clean
 from ..columns import NO_TIME, bar_name
 from ..digest import config_digest
 from ..errors import DataError, SchemaError, UsageError
-from ..slice_parts import Part, joined, keep, kept, spacing, unfinished
-from ..slices import COUNTED, Cut, Slice, Spans, by_token, cut
+from ..slice_parts import Part, by_token, joined, keep, kept, spacing, unfinished
+from ..slices import COUNTED, Cut, Slice, Spans, cut
 from .clickhouse import Connection, Table, connect
 from .clickhouse_sql import (
     Batch,
