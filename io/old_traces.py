@@ -70,7 +70,8 @@ def open_workspace(path: Path) -> Workspace:
     """Return the older workspace in a directory. Raises MissingError where it is none, DataError where damaged."""
     if not path.is_dir():
         raise MissingError(f"{path} is not a directory; name an older workspace, with traces/ in it")
-    files = tuple(str(each.relative_to(path)) for each in below(path / "traces") if each.name.endswith(".parquet"))
+    found = (each for each in below(path / "traces") if each.name.endswith(".parquet") and each.is_file())
+    files = tuple(str(each.relative_to(path)) for each in found)
     if not files:
         raise MissingError(f"{path} holds no traces/<SYMBOL>_<timeframe>/signals/<type>/*.parquet; it is no workspace")
     return Workspace(path, *_metadata(path / "metadata.json"), files)
