@@ -71,7 +71,7 @@ def send(root: Path, run: Path, place: ObjectPath) -> None:
 
 def _send(root: Path, run: str, place: ObjectPath) -> None:
     """Put the files of a run where there were none, the manifest last but one, the marker last."""
-    every = [path.relative_to(root / run).as_posix() for path in below(root / run)]
+    every = [path.relative_to(root / run).as_posix() for path in below(root / run) if path.is_file()]
     last = ["run.json", *(name for name in MARKERS.values() if name in every)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda name: put_new(place / run / name, root / run / name), sorted({*every} - {*last})))
