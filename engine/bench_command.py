@@ -16,8 +16,8 @@ def bench(questions: list[str] | None = None, *, figures: bool = False) -> int:
 
     Args:
         questions: What to measure (default: all): api, cache, catalog, cluster, dashboard, exits, guards,
-            indicators, labs, labs_fetch, million, paths, peers, real, report, scale, search, session,
-            slices, sources, start, trace_store, traces, verify.
+            indicators, labs, labs_fetch, memory, million, paths, peers, real, report, scale, search,
+            session, slices, sources, start, trace_store, traces, verify.
         figures: Write the table into bench/FIGURES.md, and the curves beside it.
     """
     if not (ROOT / "bench" / "conftest.py").is_file():

@@ -105,6 +105,8 @@ def cut_slice(
     spans = by_token(needing(length))
     cuts = (cut(settled(one, interval, options), spans(one.tokens)) for one in each())
     if whole is not None:
-        return write(folder, next(cuts), length, mark)
+        one = next(cuts)
+        on_share(1.0)
+        return write(folder, one, length, mark)
     with gathered(cuts, folder) as made:
         return write(folder, made, length, mark)
