@@ -84,7 +84,8 @@ def origin():
 def measure(root, without=()):
     """Keep path metrics of no alert beside the runs, all columns but some."""
     metrics = without_run(paths()).empty_table()
-    print(cache.keep(cache_of(root), origin(), metrics.drop_columns([*without])).name)
+    packed = cache.pack([metrics.drop_columns([*without])], origin())
+    print(cache.keep(cache_of(root), origin(), packed).name)
 
 
 def pack(root):
