@@ -132,8 +132,7 @@ def path_columns(
     from ..kernels.paths import measure_all
 
     multiples = _multiples(extra)
-    windows = arrays.Windows(*(arrays.column(part[rows], part.dtype) for part in prepared.windows))
-    asked = arrays.Alerts(*(arrays.column(part[rows], part.dtype) for part in prepared.asked))
+    windows, asked = arrays.of_rows(prepared.windows, rows), arrays.of_rows(prepared.asked, rows)
     alerts, gone = prepared.alerts[rows], windows.status != arrays.OK
     with on(threads):
         paths, touches = measure_all(prepared.slice.candles, windows, asked, prepared.step, arrays.column(multiples))

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ..io.account import tell
 from ..io.errors import LimitError
-from ..kernels.arrays import NEVER, Floats, Ints, Policies, Windows, column
+from ..kernels.arrays import NEVER, Floats, Ints, Policies, Windows, column, of_rows
 from .objective import names_of
 from .recipe import Prepared
 from .sizing import BYTES_A_CANDLE, BYTES_A_MOVING_STOP, SCRATCH, TOGETHER, flag, mib
@@ -134,7 +134,7 @@ def tallies(there: Ground, work: Work, first: int, last: int) -> np.ndarray:
     at_once = work.medians and there.bars == 0
     rows = np.flatnonzero(there.fits)
     for s in range(0, rows.size, work.block):
-        windows = _of(there.windows, rows[s : s + work.block])
+        windows = of_rows(there.windows, rows[s : s + work.block])
         for v in range(0, fixed.shape[2], work.widths):
             found = _kernel(there, grid, windows, slice(first, last), slice(v, v + work.widths), at_once)
             part = fixed[:, :, v : v + work.widths]
@@ -217,7 +217,3 @@ def groups(there: Ground, work: Work) -> list[tuple[pa.Scalar, Ground]]:
         )
     kind = pa.date32() if work.by == "day" else pa.string()
     return [(pa.scalar(key, kind), only(there, np.array(rows[key]))) for key in sorted(rows)]
-
-
-def _of(windows: Windows, rows: np.ndarray) -> Windows:
-    return Windows(*(column(part[rows], part.dtype) for part in windows))

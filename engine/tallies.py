@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..io.columns import pc
-from ..kernels.arrays import Candles, Costs, Ints, Policies, Rules, Windows, column
+from ..kernels.arrays import Candles, Costs, Ints, Policies, Rules, Windows, column, of_rows
 from .recipe import Prepared
 from .sizing import BYTES_A_PAIR, LARGEST_BLOCK
 from .values import DAY
@@ -60,7 +60,7 @@ class Ground:
 
 def ground(prepared: Prepared, engine: Literal["tables", "bars"], memory: int, threads: int | None) -> Ground:
     """Return the ``Ground`` of a search; an alert whose returns are too large for tables goes candle by candle."""
-    windows = _of(prepared.windows, prepared.ok)
+    windows = of_rows(prepared.windows, prepared.ok)
     fits = np.zeros(windows.first.size, np.bool_)
     if engine == "tables":
         from ..kernels.jit import threads as on
@@ -84,7 +84,7 @@ def tally(there: Ground, policies: Policies, medians: bool, advance: Callable[[i
     if there.fits.any():
         from ..kernels.tables import tally_tables
 
-        some = _of(there.windows, there.fits)
+        some = of_rows(there.windows, there.fits)
         with on(there.threads):
             out = tally_tables(candles, some, step, policies, rules, costs, lambda alerts: advance(alerts * trials))
         done = some.first.size * trials
@@ -110,7 +110,7 @@ def returns(there: Ground, policies: Policies) -> Ints:
         from ..kernels.tables import returns_tables
 
         with on(there.threads):
-            found = returns_tables(candles, _of(there.windows, there.fits), step, policies, rules, costs)
+            found = returns_tables(candles, of_rows(there.windows, there.fits), step, policies, rules, costs)
         if not there.bars:
             return found
         out[:, there.fits] = found
@@ -149,7 +149,7 @@ def by_day(there: Ground, policies: Policies) -> Ints:
     known, days = calendar(there)
     out = np.zeros((policies.sl.size, known.days), np.int64)
     if there.fits.any():
-        some = _of(there.windows, there.fits)
+        some = of_rows(there.windows, there.fits)
         with on(there.threads):
             out = by_day_tables(candles, some, step, days[there.fits], known.days, policies, rules, costs)
     for rows, some, windows in _by_candle(there, policies):
@@ -184,18 +184,14 @@ def max_drawdown(steps: Ints) -> Ints:
 
 def only(there: Ground, rows: np.ndarray | slice) -> Ground:
     """Return some alerts of ``there``, for this process to work on."""
-    windows = _of(there.windows, rows)
+    windows = of_rows(there.windows, rows)
     return replace(there, windows=windows, fits=there.fits[rows], order=np.arange(windows.first.size), crew=None)
-
-
-def _of(windows: Windows, kept: np.ndarray | slice) -> Windows:
-    return Windows(*(column(part[kept], part.dtype) for part in windows))
 
 
 def _by_candle(there: Ground, policies: Policies) -> Iterator[tuple[slice, Policies, Windows]]:
     """Yield blocks of trials and the windows to walk: none if all fit tables, else in an eighth of the memory."""
     if there.bars:
-        windows, room = _of(there.windows, ~there.fits), there.memory // (8 if there.fits.any() else 1)
+        windows, room = of_rows(there.windows, ~there.fits), there.memory // (8 if there.fits.any() else 1)
         block = min(LARGEST_BLOCK, max(1, room // (there.bars * BYTES_A_PAIR)))
         for rows, some in _cut(policies, block):
             yield rows, some, windows

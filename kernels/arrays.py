@@ -4,7 +4,7 @@ Every array in them is contiguous and read-only: numba compiles a function again
 memory map is read-only anyway, so one form everywhere means one compilation.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -160,6 +160,9 @@ class Costs(NamedTuple):
     fixed: float = 0.0
 
 
+C = TypeVar("C", Alerts, Windows)
+
+
 def column(values: ArrayLike, dtype: Any = np.float64) -> NDArray[Any]:
     """Return ``values`` as a contiguous read-only array of ``dtype``; no copy where they are one already."""
     array = np.ascontiguousarray(values, dtype=dtype)
@@ -167,6 +170,11 @@ def column(values: ArrayLike, dtype: Any = np.float64) -> NDArray[Any]:
         array = array.view()
         array.flags.writeable = False
     return array
+
+
+def of_rows(columns: C, rows: NDArray[Any] | slice) -> C:
+    """Return some rows of alerts or windows, each column as ``column`` returns it."""
+    return columns._make(column(part[rows], part.dtype) for part in columns)
 
 
 def candles(

@@ -5,7 +5,7 @@
 import numpy as np
 
 from . import packed as p
-from .arrays import Ints, Windows, column
+from .arrays import Ints, column, of_rows
 from .exits import FILL, micro, net_return, simulate
 from .jit import compiled, share
 from .staircase import index_all, leap
@@ -23,7 +23,7 @@ def by_day_tables(candles, windows, step, days: Ints, count: int, policies, rule
     axes, moving, ranks = axes_of(policies)
     order, inner = tiled(ranks, axes), np.argsort(days, kind="stable")
     ranks, order = column(ranks[:, order], np.int32), column(order, np.int64)
-    windows, days = Windows(*(column(part[inner], part.dtype) for part in windows)), days[inner]
+    windows, days = of_rows(windows, inner), days[inner]
     out, s = np.zeros((order.size, count), np.int64), 0
     for some, _, rows in blocks_of(candles, windows, step, axes, moving, rules, costs):
         these = days[s : s + some.first.size]
@@ -58,7 +58,7 @@ def returns_bars(candles, windows, step, policies, rules, costs) -> Ints:
     """Return ``ret_q`` int64[A, T] of every policy on every window, from its first event on; 0 where it is not OK."""
     out = np.zeros((windows.first.size, policies.sl.size), np.int64)
     for s in range(0, windows.first.size, BLOCK):
-        some = Windows(*(column(part[s : s + BLOCK], part.dtype) for part in windows))
+        some = of_rows(windows, slice(s, s + BLOCK))
         index = index_all(candles, some)
         share(walk_all, some.first.size, candles, some, step, index, policies, rules, costs, out[s : s + BLOCK])
     return out

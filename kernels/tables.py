@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import packed as p
-from .arrays import NEVER, Floats, Ints, Policies, Windows, column
+from .arrays import NEVER, Floats, Ints, Policies, column, of_rows
 from .bounds import NOTE, bracket
 from .exits import micro, net_return
 from .jit import compiled, share
@@ -360,7 +360,7 @@ def returns_tables(candles, windows, step, policies, rules, costs):
 def blocks_of(candles, windows, step, axes, moving, rules, costs, advance=lambda done: None):
     """Yield (windows, index, rows) of each block of alerts."""
     for s in range(0, windows.first.size, p.TOGETHER):
-        some = Windows(*(part[s : s + p.TOGETHER] for part in windows))
+        some = of_rows(windows, slice(s, s + p.TOGETHER))
         index = index_all(candles, some)
         yield (some, index, rows_of(candles, some, step, index, axes, moving, rules, costs))
         advance(s + some.first.size)

@@ -19,7 +19,7 @@ import pyarrow.compute
 from ...io import lab_schemas, schemas
 from ...io.errors import UsageError
 from ...kernels import arrays
-from ...kernels.arrays import Alerts, Candles, Costs, Floats, Ints, Rules, Windows, column
+from ...kernels.arrays import Alerts, Candles, Costs, Floats, Ints, Rules, Windows, column, of_rows
 from ..policy import Policy, Rung, describe, parse_policy, to_arrays
 from .analysis import Analysis
 from .ground import Ground
@@ -202,7 +202,7 @@ def _outcomes(market: _Market, windows: Windows, here: Ints, policy: Policy, sho
     from ...kernels.walk import policy_of
 
     row = policy_of(to_arrays([policy]), 0)
-    some = Windows(*(column(part[here], part.dtype) for part in windows))
+    some = of_rows(windows, here)
     if short:
         row, some = reflected(row), some._replace(price=column(-some.price))
     rules = Rules(arrays.PESSIMISTIC, policy.tp_gap_fill == "open", False)
