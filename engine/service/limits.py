@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from ...io.catalog_store import one_line, timed
-from ...io.errors import BusyError, IntegrityError, LimitError, UsageError
+from ...io.catalog_store import timed
+from ...io.errors import BusyError, IntegrityError, LimitError, UsageError, one_line
 from ...io.patience import left
 
 TIME_S, MEMORY, AT_ONCE = 10.0, 1 << 30, 4
