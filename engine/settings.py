@@ -205,7 +205,7 @@ class Store:
     Args:
         runs: Directory that takes the run; s3://bucket/prefix too.
         slices: Directory of slices (default: .slices in the runs directory); s3://bucket/prefix too.
-        cache: Use the slice and the path metrics of an earlier run, and keep new ones.
+        cache: Cut the slice and measure the path metrics anew, instead of taking those of an earlier run.
         threads: Threads to work on (default: all).
         json: Print one JSON document instead of text.
         quiet: Print no progress.
@@ -251,7 +251,7 @@ class Guards:
     """What the winner of a search must pass to be called proven; recorded with it.
 
     Args:
-        guards: Say whether the winner is luck.
+        guards: Leave out the verdict on whether the winner is luck.
         holdout: Share of the days, the last ones, that the search must not see: 20% (see sweep unseal).
         max_luck: Highest chance that the best of as many rules without skill does as well.
         max_pbo: Highest chance that the best on half of the days is in the worse half on the others (PBO).

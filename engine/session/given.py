@@ -200,8 +200,9 @@ def _inputs(piece: Slice, kind: str, series: Mapping[str, Series]) -> tuple[Inpu
     end = max(facts.coverage_end_ms, default=None)
     whole = Input("candles", kind, facts.content_sha256, facts.rows, facts.from_ms, facts.to_ms, end)
     parts = [
-        Input("series", f"{each.symbol}, {kind}, {each.origin.library}, {each.origin.adjustment}", each.sha256, ts.size)
+        Input("series", ", ".join(filter(None, named)), each.sha256, ts.size)
         for each in series.values()
+        for named in [(each.symbol, kind, each.origin.library, each.origin.adjustment)]
         for ts in [each.candles.candles.ts]
     ]
     return (whole, *parts)
