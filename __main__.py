@@ -27,17 +27,18 @@ def main() -> None:
 
 
 def _run() -> int:
-    if not {"-h", "--help", "-v", "--version"} & set(sys.argv):
+    words = sys.argv[1:]
+    if words and not {"-h", "--help", "-v", "--version"} & set(words):
         from .engine.watch import watch
 
         code = watch()
         if code is not None:
             return code
-    if sys.argv[1:2] in (["report"], ["runs"], ["regret"]):
-        _without_pandas()
+        if words[0] != "dashboard":  # Streamlit gives pyarrow columns of pandas
+            _without_pandas()
     from .engine.cli import main as run
 
-    return run(sys.argv[1:])
+    return run(words)
 
 
 class _NoPandas:
@@ -50,7 +51,7 @@ class _NoPandas:
 
 
 def _without_pandas() -> None:
-    """Have pyarrow find no pandas: to see whether a value is one of its, it imports it, 0.5 s of these commands."""
+    """Have pyarrow find no pandas: to see whether a value is one of its, it imports it, 0.2 s of most commands."""
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _NoPandas)
         try:

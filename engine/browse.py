@@ -274,7 +274,7 @@ def check_slices(folder: Path) -> int | None:
     for one in slices(folder):
         verify_slice(one)
         count += 1
-    print(f"{count} slices are what was cut")
+    print(f"{count} slice{'s' * (count != 1)} as cut")
     return None
 
 

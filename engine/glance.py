@@ -89,10 +89,10 @@ def lines(run: Path, manifest: Manifest, drawn: bool = True) -> Iterator["str | 
     found = equity(run, manifest)
     if found is not None:
         _, sums, unit = found
-        ended, fell = (f"{x / 100:+,.1f}%" if unit == "bps" else f"{x:+,.2f}R" for x in (sums[-1], fall(sums)))
-        each = ", the same stake on each trade" if unit == "bps" else ""
+        ended, fell = (f"{x / 10000:+,.2f}" if unit == "bps" else f"{x:+,.2f}R" for x in (sums[-1], fall(sums)))
+        each = " stakes in all, one on each trade" if unit == "bps" else " in all"
         yield f"equity   {spark(sums, levels=levels_of(sys.stdout.encoding))}"
-        yield f"         {ended} in all{each}; deepest fall {fell}"
+        yield f"         {ended}{each}; deepest fall {fell}"
     if (heat := small_map(run, manifest)) is not None:
         yield ""
         yield heat

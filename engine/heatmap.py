@@ -79,7 +79,7 @@ def terminal(
 
     scale, labels = scale_of(values), edge_labels(y_name, y_edges)
     margin = max(map(len, labels))
-    out = Text(f"{_plain(title)}, {_plain(unit)}\n", no_wrap=True)
+    out = Text(f"{_plain(title)}, {_plain(unit)}; a square is the mean of its policies\n", no_wrap=True)
     out.append(f"{' ' * margin}   {_plain(y_name)}\n", "dim")
     for y in reversed(range(values.shape[0])):
         shown = y % max(1, -(-values.shape[0] // 8)) == 0
@@ -93,7 +93,7 @@ def terminal(
         out.append("\n")
     out.append(f"{'':>{margin}}   {_ruler(edge_labels(x_name, x_edges), 2)}  {_plain(x_name)}\n", "dim")
     end = f"{number(scale.limit)} {_plain(unit)}{' or more' if scale.clipped else ''}"
-    best, share = _words(values, x_edges, y_edges, x_name, y_name, unit)
+    best, share = _words(values, x_edges, y_edges, x_name, y_name, unit, "squares")
     out.append(f"+{STEPS} is {end}, -{STEPS} the same lost\n{_plain(best)}\n{share}")
     return out
 
@@ -191,7 +191,9 @@ def _legend(scale: Scale, unit: str, high: float, empty: bool) -> list[str]:
     return [*found, "</g>"]
 
 
-def _words(values: Floats, x_edges: Floats, y_edges: Floats, x_name: str, y_name: str, unit: str) -> tuple[str, str]:
+def _words(
+    values: Floats, x_edges: Floats, y_edges: Floats, x_name: str, y_name: str, unit: str, cells: str = "cells"
+) -> tuple[str, str]:
     """Return the highest cell and the share of gains, in words."""
     if not np.isfinite(values).any():
         return "Every cell is empty.", ""
@@ -199,7 +201,7 @@ def _words(values: Floats, x_edges: Floats, y_edges: Floats, x_name: str, y_name
     xs, ys = edge_labels(x_name, x_edges), edge_labels(y_name, y_edges)
     place = f"{x_name} {xs[x]} to {xs[x + 1]}, {y_name} {ys[y]} to {ys[y + 1]}"
     share = 100 * np.mean(values[np.isfinite(values)] > 0)
-    return f"Highest: {number(float(values[y, x]))} {unit} at {place}.", f"{share:.0f} % of the cells are above zero."
+    return f"Highest: {number(float(values[y, x]))} {unit} at {place}.", f"{share:.0f} % of the {cells} are above zero."
 
 
 def edge_labels(name: str, edges: Floats) -> list[str]:

@@ -39,28 +39,29 @@ def regret(
     path = find_run(store.runs, run).path
     manifest, prepared = reopened(path, store)
     done, paths = traded(path, manifest), read_artifact(path, "paths")
-    best, what = None, not_covered(prepared)
+    best, tried, what = None, 0, not_covered(prepared)
     if not what:
         exits = fixed_exits(prepared, numbers(paths, "ath_mult"), tp, sl, store.threads)
         best = exits.best(exits.sums(), exits.there.fits.size)
+        tried = exits.work.grid.cells
     found = regret_of(prepared, done, paths, best)
     if store.json:
         form = {"run_id": manifest.run_id, "policy": done.policy.canonical(), **asdict(found)}
         print(json.dumps(show.defined(form), indent=2, allow_nan=False))
         return None
     show.console().print(f"run      {manifest.run_id}\npolicy   {show.plain(describe(done.policy))}\n")
-    _print(found, what)
+    _print(found, tried, what)
     return None
 
 
-def _print(found: "Regret", what: str) -> None:
+def _print(found: "Regret", tried: int, what: str) -> None:
     from . import show
     from .regret import QUANTILES
 
     out, cell = show.console(), found.hindsight
     rows = [["as traded", show.bps(found.avg_return_bps), ""]]
     if cell:
-        name = f"best fixed exits in hindsight: TP {cell.tp:g}x, SL {show.percent(cell.sl - 1)}"
+        name = f"best of {tried:,} fixed exits in hindsight: TP {cell.tp:g}x, SL {show.percent(cell.sl - 1)}"
         rows.append([name, *(show.bps(x) for x in (cell.avg_return_bps, cell.avg_return_bps - found.avg_return_bps))])
     rows.append(
         ["each sold at its high", *(show.bps(x) for x in (found.peak_bps, found.peak_bps - found.avg_return_bps))]

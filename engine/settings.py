@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
 from .places import Alerts, Candles, Runs, Slices, is_object
-from .values import Duration, Instant, Interval, Share, Size, Spelling, show_instant, spelling_of
+from .values import SECOND, Duration, Instant, Interval, Share, Size, Spelling, show_duration, show_instant, spelling_of
 
 if TYPE_CHECKING:
     from ..io.candles import CandleOptions
@@ -191,8 +191,8 @@ class Trading:
     costs: Literal["fs1", "legacy"] = "fs1"
 
     def __post_init__(self) -> None:
-        if self.horizon <= 0:
-            raise UsageError("--horizon is 0; it must be longer than nothing, such as 48h")
+        if self.horizon < SECOND:
+            raise UsageError(f"--horizon is {show_duration(self.horizon)}; it must be a second or more, such as 48h")
         for flag, value in (("--fee-bps", self.fee_bps), ("--slippage-bps", self.slippage_bps)):
             if not 0 <= value < 5000:
                 raise UsageError(f"{flag} is {value:g}; it must be at least 0 and below 5000 basis points")
@@ -205,7 +205,7 @@ class Store:
     Args:
         runs: Directory that takes the run; s3://bucket/prefix too.
         slices: Directory of slices (default: .slices in the runs directory); s3://bucket/prefix too.
-        cache: Use the slice and the path metrics of an earlier run, and keep new ones.
+        cache: Cut the slice and measure the path metrics anew, instead of taking those of an earlier run.
         threads: Threads to work on (default: all).
         json: Print one JSON document instead of text.
         quiet: Print no progress.
@@ -251,7 +251,7 @@ class Guards:
     """What the winner of a search must pass to be called proven; recorded with it.
 
     Args:
-        guards: Say whether the winner is luck.
+        guards: Leave out the verdict on whether the winner is luck.
         holdout: Share of the days, the last ones, that the search must not see: 20% (see sweep unseal).
         max_luck: Highest chance that the best of as many rules without skill does as well.
         max_pbo: Highest chance that the best on half of the days is in the worse half on the others (PBO).

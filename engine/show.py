@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -148,6 +149,8 @@ def summary(outcome: "Outcome") -> None:
         f"wins             {share(row['win_rate'])}; profit factor {factor}; stopped out {share(row['stop_out_rate'])}"
     )
     out.print(bounds_lines(row))
+    if cut := pc.sum(pc.equal(outcome.tables["trades"]["exit_reason"], "END_OF_DATA")).as_py():
+        out.print(f"cut short        {cut:,} of the trades, whose candles end before the horizon")
 
 
 def bounds_lines(row: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from ..io import schemas
 from ..io.errors import LimitError
 from ..io.publish import Stage
 from ..kernels.arrays import Policies
-from . import heatmap
+from . import heatmap, show
 from .baseline import path_metrics, values
 from .cluster.place import Place, manned, told_by
 from .frontier import Frontier, Landscape
@@ -168,6 +168,6 @@ def _room_for(work: Work, parts: int, root: Path) -> None:
     free = shutil.disk_usage(root).free
     if free < 1.2 * size:
         raise LimitError(
-            f"needs about {size / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB free; "
+            f"needs about {show.size(size)} in {root}, {show.size(free)} free; "
             "free space, choose another --runs, or take longer steps"
         )

@@ -16,7 +16,7 @@ from ..io.manifest import new_run_id
 from ..io.publish import Stage
 from ..io.searches import Keeper, hold
 from ..kernels.arrays import Floats, Policies
-from . import heatmap
+from . import heatmap, show
 from .baseline import path_metrics, values
 from .cluster.place import Place, manned, told_by
 from .frontier import Frontier, Landscape
@@ -200,6 +200,6 @@ def _room_for(size: int, root: Path) -> None:
     free = shutil.disk_usage(root).free
     if free < 1.2 * size:
         raise LimitError(
-            f"needs about {size / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB free; "
+            f"needs about {show.size(size)} in {root}, {show.size(free)} free; "
             "free space, choose another --runs, or ask for fewer --trials"
         )

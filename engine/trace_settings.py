@@ -85,7 +85,7 @@ class Dealing(Exits):
         fill: Where a signal is filled: at the next candle's open, or at the close of its own.
         fee_bps: Fee of each side, in basis points.
         slippage_bps: Slippage of each side, in basis points.
-        memory: After a stop or a target, no new trade until the signal changes.
+        memory: Trade again after a stop or a target before the signal has changed.
         intrabar: What comes first inside a candle that touches both a stop and a target.
     """
 

@@ -64,7 +64,7 @@ def traces_run(
     Args:
         strategies: What to run: a YAML, JSON or TOML file, JSON such as '{"sma_crossover": {"fast_period": 10}}', or
             the name of a strategy.
-        performance: Trade the traces too, and keep what they earned.
+        performance: Make the traces only; do not trade them.
         force: Make traces anew that another run holds.
         name: What to call the run.
         top: Strategies to print.

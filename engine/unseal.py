@@ -31,6 +31,7 @@ class Unsealed:
     low_bps: float
     high_bps: float
     days: int
+    days_alerted: int
     peeks: int
 
 
@@ -57,4 +58,6 @@ def unseal(run: Path, store: Store, command: tuple[str, ...]) -> Unsealed:
     low, high = interval_of(sums, known.alerts, prepared.trading.horizon)
     mean = float(sums.sum()) / int(known.alerts.sum()) / MICRO_BPS
     found = best["avg_return_bps"]
-    return Unsealed(outcome, policy, manifest.run_id, found, mean, low, high, known.days, peeks)
+    return Unsealed(
+        outcome, policy, manifest.run_id, found, mean, low, high, known.days, int((known.alerts > 0).sum()), peeks
+    )

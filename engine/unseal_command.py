@@ -36,6 +36,7 @@ def sweep_unseal(run: str, *, store: Store, page: Page) -> int | None:
         "low_bps": found.low_bps,
         "high_bps": found.high_bps,
         "days": found.days,
+        "days_alerted": found.days_alerted,
         "peeks": found.peeks,
     }
     if store.json:
@@ -54,7 +55,7 @@ def sweep_unseal(run: str, *, store: Store, page: Page) -> int | None:
     out.print(
         f"\nholdout  {show.bps(found.mean_bps)} an alert, {spread}; {show.bps(found.found_bps)} where it was found"
     )
-    out.print(f"         {some:,} alerts on {found.days:,} days; {look}")
+    out.print(f"         {some:,} alerts on {found.days_alerted:,} of {found.days:,} days; {look}")
     show.foot(found.outcome)
     page.write(found.outcome.path, store)
     return None

@@ -77,8 +77,16 @@ def parse_int(text: str) -> int:
 def parse_float(text: str) -> float:
     """Return the finite number."""
     if not _FLOAT.fullmatch(text) or not math.isfinite(value := float(text)):
-        raise ValueError("it must be a finite decimal number such as 0.7")
+        raise ValueError(f"it must be a finite decimal number such as 0.7{_without_percent(text)}")
     return value
+
+
+def _without_percent(text: str) -> str:
+    """Return what a percentage may have meant, where a number was asked for."""
+    if not text.endswith("%") or not _FLOAT.fullmatch(text[:-1]):
+        return ""
+    part = float(text[:-1]) / 100
+    return f"; {text} is {1 + part:g} or {1 - part:g} as a multiple, {part:g} as a fraction, {part * 10000:g} bps"
 
 
 def parse_share(text: str) -> float:

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from . import files
 from .columns import Place
-from .errors import BusyError, DataError, MissingError, UsageError
+from .errors import BusyError, DataError, MissingError, UsageError, one_line
+from .sql import is_in_use, quoted_name
 
 DATABASES, LINES = (".duckdb", ".db"), (".jsonl", ".ndjson", ".json")
 TABLES = ("canon.alerts_final", "canon.alerts_std", "caller_links_d", "user_calls_d")
@@ -59,22 +60,18 @@ def _from_database(source: Path, table: str | None, query: str | None, names: fr
         with closing(duckdb.connect(str(source), read_only=True, config=_SAFE)) as database:
             database.execute("SET TimeZone='UTC'")
             name = "query" if query else _chosen(database, source, table)
-            rows = f"({query.strip().rstrip(';')})" if query else ".".join(map(_quoted, name.split(".", 1)))
+            rows = f"({query.strip().rstrip(';')})" if query else ".".join(map(quoted_name, name.split(".", 1)))
             found = database.sql(f"FROM {rows}").columns
-            wanted = [_quoted(name) for name in found if name.lower() in names] or ["NULL"]
+            wanted = [quoted_name(name) for name in found if name.lower() in names] or ["NULL"]
             cells = database.sql(f"SELECT {', '.join(wanted)} FROM {rows}").to_arrow_table()
             return _counted(cells, f"{source}:{name}", 1, found)
     except duckdb.Error as error:
-        reason = " ".join(str(error).split())[:200]
-        if "lock on file" in reason or "different configuration" in reason:
+        reason = one_line(error)
+        if is_in_use(error):
             raise BusyError(f"{source} is in use by another program: {reason}") from error
         if isinstance(error, duckdb.IOException | duckdb.SerializationException):
             raise DataError(f"{source} is not a readable DuckDB database: {reason}") from error
         raise UsageError(f"{source}: {reason}") from error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _chosen(database: Any, source: Path, table: str | None) -> str:

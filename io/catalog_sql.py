@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from . import schemas
 from .catalog import file_problem
-from .catalog_store import connected, one_line, quoted, timed
-from .errors import IntegrityError, LimitError, UsageError
+from .catalog_store import connected, timed
+from .errors import IntegrityError, LimitError, UsageError, one_line
+from .sql import quoted
 
 TABLES = ("runs", "artifacts", "strategies", "trials_ledger")  # of the catalog itself
 # A view is called as its artifact; every strategy_index is in the table of strategies.

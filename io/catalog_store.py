@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from .catalog_rows import ARTIFACTS, RUNS
 from .digest import canonical_json, file_sha256
-from .durable import NewFile, sync_folder
-from .errors import BusyError, IntegrityError, MissingError, StoreError
+from .durable import NewFile, sync_file, sync_folder
+from .errors import BusyError, IntegrityError, MissingError, StoreError, one_line
+from .sql import quoted
 
 FOLDER, POINTER, LOCK, DAMAGED = ".catalog", "current", "lock", ".damaged"
 WAIT_S = 10.0
@@ -62,22 +63,25 @@ def current(root: str | Path) -> Path:
     raise IntegrityError(f"the catalog in {folder} is damaged; highwater catalog sync rebuilds it")
 
 
-@contextlib.contextmanager
-def connected(root: str | Path, **config: Any) -> Iterator[Any]:
-    """Yield a DuckDB connection with the catalog attached read-only as ``catalog``; ``config`` are its settings."""
+def connect(root: str | Path, **config: Any) -> Any:
+    """Return a DuckDB connection with the catalog attached read-only as ``catalog``; ``config`` are its settings."""
     import duckdb
 
-    with contextlib.closing(duckdb.connect(":memory:", config={**_SAFE, **config})) as database:
-        while True:
-            path = current(root)
-            try:
-                database.execute(f"ATTACH {quoted(path)} AS catalog (READ_ONLY)")
-                break
-            except duckdb.Error as error:
-                if path.exists():
-                    text = f"{path} cannot be read: {one_line(error)}"
-                    raise IntegrityError(f"{text}; highwater catalog sync rebuilds it") from error
-        yield database
+    database = duckdb.connect(":memory:", config={**_SAFE, **config})
+    while True:
+        path = current(root)
+        try:
+            database.execute(f"ATTACH {quoted(path)} AS catalog (READ_ONLY)")
+            return database
+        except duckdb.Error as error:
+            if path.exists():
+                text = f"{path} cannot be read: {one_line(error)}"
+                raise IntegrityError(f"{text}; highwater catalog sync rebuilds it") from error
+
+
+def connected(root: str | Path, **config: Any) -> contextlib.AbstractContextManager[Any]:
+    """Return ``connect``'s connection, which is closed at the end of the block."""
+    return contextlib.closing(connect(root, **config))
 
 
 def rows(root: str | Path, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -89,16 +93,6 @@ def rows(root: str | Path, sql: str, **parameters: Any) -> list[tuple[Any, ...]]
 def columns(database: Any, name: str) -> dict[str, str]:
     """Return the columns of a table of the catalog: name -> DuckDB type."""
     return {column: kind for column, kind, *_ in database.execute(f"DESCRIBE catalog.{name}").fetchall()}
-
-
-def quoted(text: object) -> str:
-    """Return text as an SQL literal."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's text in one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300]
 
 
 @contextlib.contextmanager
@@ -208,11 +202,7 @@ def publish(folder: Path, tables: Generation, strategies: pa.Table) -> None:
             database.execute("DETACH catalog")
     except duckdb.Error as error:
         raise StoreError(f"{path} was not written: {one_line(error)}; {remedy}") from error
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    sync_file(path)
     (folder / f"{POINTER}.new").unlink(missing_ok=True)
     pointer = NewFile(folder, f"{POINTER}.new", remedy)
     pointer.write(canonical_json({"generation": number, "sha256": file_sha256(path), "version": _VERSION}))

@@ -110,11 +110,16 @@ class NewFile:
 
 def sync_folder(path: Path) -> None:
     """Make the entries of a directory durable."""
-    folder = os.open(path, _FOLDER)
+    sync_file(path, _FOLDER)
+
+
+def sync_file(path: Path, flags: int = os.O_RDONLY | os.O_CLOEXEC) -> None:
+    """Make what others wrote into a file durable."""
+    file = os.open(path, flags)
     try:
-        os.fsync(folder)
+        os.fsync(file)
     finally:
-        os.close(folder)
+        os.close(file)
 
 
 def make_folder(path: Path) -> None:

@@ -12,13 +12,19 @@ Found = TypeVar("Found")
 class HighwaterError(Exception):
     """Base of every error the user can act on. ``code`` is the stable name, ``exit_code`` the process's."""
 
-    exit_code = 1
+    exit_code, default_code = 1, "E_BUG"
 
     def __init__(self, message: str, code: str = ""):
         super().__init__(message)
         self.code = code or type(self).default_code
 
-    default_code = "E_BUG"
+    def __str__(self) -> str:  # of an OSError: not "[Errno ...]"
+        return str(self.args[0])
+
+
+def one_line(error: BaseException) -> str:
+    """Return the text of an error of somebody else's, in one line of at most 300 characters."""
+    return " ".join(str(error).split())[:300]
 
 
 def found_or_raised(found: Found | HighwaterError) -> Found:
@@ -69,23 +75,14 @@ class StoreError(HighwaterError, OSError):
 
     exit_code, default_code = 74, "E_IO"
 
-    def __str__(self) -> str:
-        return str(self.args[0])
-
 
 class BusyError(HighwaterError, OSError):
     """Something else holds a lock; trying again later helps."""
 
     exit_code, default_code = 75, "E_BUSY"
 
-    def __str__(self) -> str:
-        return str(self.args[0])
-
 
 class AccessError(HighwaterError, OSError):
     """The file system does not let this user read or write there."""
 
     exit_code, default_code = 77, "E_PERM"
-
-    def __str__(self) -> str:
-        return str(self.args[0])

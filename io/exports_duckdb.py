@@ -9,12 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from .durable import disk_errors, make_folder
-from .errors import BusyError, StoreError, UsageError
+from .durable import disk_errors, make_folder, sync_file
+from .errors import BusyError, StoreError, UsageError, one_line
 from .exports import NEW, placed
 from .fields import TEXT
 from .locks import among
 from .manifest import Manifest
+from .sql import is_in_use, quoted_name
 
 SCHEMA = "highwater"
 _RUNS = ("run_id", "run_type", "status", "created_at", "command", "config_digest", "config", "version")
@@ -49,11 +50,7 @@ def store(path: Path, manifest: Manifest, tables: Iterator[tuple[str, pa.Table]]
                 return _fill(path, path, manifest, tables, remedy)
             with placed(path, remedy) as draft:
                 count = _fill(draft / NEW, path, manifest, tables, remedy)
-                file = os.open(draft / NEW, os.O_RDONLY)
-                try:
-                    os.fsync(file)
-                finally:
-                    os.close(file)
+                sync_file(draft / NEW)
     return count
 
 
@@ -71,8 +68,8 @@ def _fill(file: Path, path: Path, manifest: Manifest, tables: Iterator[tuple[str
             database.execute("COMMIT")
             return len(fresh)
     except duckdb.Error as error:
-        reason = " ".join(str(error).split())[:200]
-        if "lock on file" in reason or "different configuration" in reason:
+        reason = one_line(error)
+        if is_in_use(error):
             raise BusyError(f"{path} is in use by another program: {reason}; {remedy}") from error
         if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in reason:
             raise StoreError(f"disk full while writing {path}; {remedy}") from error
@@ -83,13 +80,13 @@ def _insert(database: Any, kind: str, rows: pa.Table, run_id: str, replace: bool
     """Add rows to a table, which is made or gets the columns it lacks; with ``replace`` in place of this run's."""
     if "run_id" not in rows.column_names:
         rows = rows.add_column(0, "run_id", pa.repeat(pa.scalar(run_id, TEXT), rows.num_rows))
-    name = f"{SCHEMA}.{_quoted(kind)}"
+    name = f"{SCHEMA}.{quoted_name(kind)}"
     database.register("incoming", rows)
     database.execute(f"CREATE TABLE IF NOT EXISTS {name} AS SELECT * FROM incoming LIMIT 0")
     there = set(database.sql(f"FROM {name}").columns)
     for column, kind_of in _columns(database).items():
         if column not in there:
-            database.execute(f"ALTER TABLE {name} ADD COLUMN {_quoted(column)} {kind_of}")
+            database.execute(f"ALTER TABLE {name} ADD COLUMN {quoted_name(column)} {kind_of}")
     if replace:
         database.execute(f"DELETE FROM {name} WHERE run_id = ?", [run_id])
     database.execute(f"INSERT INTO {name} BY NAME SELECT * FROM incoming")
@@ -99,10 +96,6 @@ def _insert(database: Any, kind: str, rows: pa.Table, run_id: str, replace: bool
 def _columns(database: Any) -> Mapping[str, Any]:
     found = database.sql("FROM incoming")
     return dict(zip(found.columns, found.types, strict=True))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _row(manifest: Manifest) -> pa.Table:

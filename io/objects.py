@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .digest import file_sha256
 from .durable import disk_errors, make_folder
-from .errors import AccessError, HighwaterError, IntegrityError, MissingError, StoreError
+from .errors import AccessError, HighwaterError, IntegrityError, MissingError, StoreError, one_line
 
 SCHEME = "s3://"
+REMEDY = "free space, or name another cache with XDG_CACHE_HOME"
 _NAMED = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
 _DENIED = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AllAccessDisabled"}
 _ABSENT = {"NoSuchKey", "404", "NotFound"}
@@ -82,7 +84,7 @@ def read(place: ObjectPath) -> bytes:
 
 def download(place: ObjectPath, target: Path) -> None:
     """Write an object as the file ``target``, whole or not at all."""
-    with disk_errors(f"writing {target}", "free space, or name another cache with XDG_CACHE_HOME"):
+    with disk_errors(f"writing {target}", REMEDY):
         make_folder(target.parent)
         draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.draft")
         try:
@@ -140,10 +142,7 @@ def _sha256(place: ObjectPath) -> str:
 
 
 def _sha256_of(data: bytes | Path) -> str:
-    if isinstance(data, bytes):
-        return hashlib.sha256(data).hexdigest()
-    with data.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
 
 
 @functools.cache
@@ -196,5 +195,5 @@ def _told(error: Exception, doing: str, place: ObjectPath) -> HighwaterError:
         return MissingError(f"{place} does not exist")
     if code in _DENIED:
         return AccessError(f"permission denied ({code}) while {doing}; see to the rights of your credentials there")
-    reason = " ".join(str(error).split())[:200]
+    reason = one_line(error)
     return StoreError(f"{reason} while {doing}; see to the network and AWS_ENDPOINT_URL, then repeat")

@@ -14,12 +14,10 @@ from .digest import config_digest
 from .durable import disk_errors, make_folder, rename_new
 from .errors import MissingError
 from .exports import put
-from .objects import ObjectPath, cache_folder, download, listed, object_path
+from .objects import REMEDY, ObjectPath, cache_folder, download, listed, object_path
 from .publish import REMOTE
 
-MARK = REMOTE
 AT_ONCE = 8  # downloads or uploads
-_REMEDY = "free space, or name another cache with XDG_CACHE_HOME"
 _HIDDEN = (".", "_")
 
 
@@ -27,14 +25,14 @@ def copy_of(place: ObjectPath, kind: str) -> Path:
     """Return the folder of this user for copies of ``kind`` of what lies below ``place``, marked as such."""
     folder = cache_folder() / kind / hashlib.sha256(str(place).encode()).hexdigest()[:16]
     if remote_of(folder) != place:
-        put(folder / MARK, str(place).encode(), _REMEDY)
+        put(folder / REMOTE, str(place).encode(), REMEDY)
     return folder
 
 
 def remote_of(folder: Path) -> ObjectPath | None:
     """Return what a folder is a copy of, None where it is none."""
     try:
-        return object_path((folder / MARK).read_text())
+        return object_path((folder / REMOTE).read_text())
     except (OSError, ValueError):
         return None
 
@@ -69,7 +67,7 @@ def fetched(place: ObjectPath) -> Path:
     folder = cache_folder() / "files" / digest
     if not folder.is_dir():
         with _draft(folder) as draft:
-            (draft / MARK).write_text(str(parent))
+            (draft / REMOTE).write_text(str(parent))
             pairs = [(place, name)] if single else [(place / one.name, one.name) for one in found]
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 list(pool.map(lambda pair: download(pair[0], draft / pair[1]), pairs))
@@ -79,12 +77,12 @@ def fetched(place: ObjectPath) -> Path:
 @contextlib.contextmanager
 def _draft(folder: Path):
     """Yield a new directory that becomes ``folder`` at the end, unless another process was quicker."""
-    with disk_errors(f"writing {folder}", _REMEDY):
+    with disk_errors(f"writing {folder}", REMEDY):
         make_folder(folder.parent)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name[:12]}.", suffix=".draft", dir=folder.parent))
     try:
         yield draft
-        with disk_errors(f"writing {folder}", _REMEDY), contextlib.suppress(FileExistsError):
+        with disk_errors(f"writing {folder}", REMEDY), contextlib.suppress(FileExistsError):
             rename_new(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -19,12 +19,12 @@ from .exports import put
 from .folders import below
 from .locks import give_back, wait
 from .manifest import MARKERS
-from .objects import Found, ObjectPath, download, listed, put_new
-from .remote import AT_ONCE, MARK, copy_of
+from .objects import REMEDY, Found, ObjectPath, download, listed, put_new
+from .publish import REMOTE
+from .remote import AT_ONCE, copy_of
 
 _INDEX = ".objects.json"
 _RUN = re.compile(r"(\d{4}-\d\d/run_id=[0-9a-z]{26})/(.+)")
-_REMEDY = "free space, or name another cache with XDG_CACHE_HOME"
 _PATIENCE = 30.0  # seconds
 
 Files = Mapping[str, list[object]]  # size and ETag of each
@@ -49,7 +49,7 @@ def mirrored(place: ObjectPath) -> Path:
         for run in index.keys() - there.keys():
             shutil.rmtree(root / run, ignore_errors=True)
         if index != there:
-            put(root / _INDEX, canonical_json(there), _REMEDY)
+            put(root / _INDEX, canonical_json(there), REMEDY)
     return root
 
 
@@ -63,7 +63,7 @@ def send(root: Path, run: Path, place: ObjectPath) -> None:
         _send(root, name, place)
         files = _runs(listed(place / name), f"{name}/")[name]
         with _alone(root):
-            put(root / _INDEX, canonical_json(_index(root) | {name: files}), _REMEDY)
+            put(root / _INDEX, canonical_json(_index(root) | {name: files}), REMEDY)
     except HighwaterError as error:
         kept = f"run {run.name.removeprefix('run_id=')} is whole in {run} but not in {place}"
         raise type(error)(f"{kept}: {error}; the next command with --runs {place} sends it", error.code) from error
@@ -85,7 +85,7 @@ def _bring(
     """Download what a run has and the copy has not, beside its place, and put it there."""
     draft = root / ".pull" / run.rpartition("/")[2]
     shutil.rmtree(draft, ignore_errors=True)
-    with disk_errors(f"writing {root / run}", _REMEDY):
+    with disk_errors(f"writing {root / run}", REMEDY):
         make_folder(draft)
         make_folder((root / run).parent)
         for name in files:
@@ -95,7 +95,7 @@ def _bring(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         wanted = [name for name in files if not (draft / name).exists()]
         list(pool.map(lambda name: download(place / run / name, draft / name), wanted))
-    with disk_errors(f"writing {root / run}", _REMEDY):
+    with disk_errors(f"writing {root / run}", REMEDY):
         if (root / run).exists():
             shutil.rmtree(root / run)
         draft.rename(root / run)
@@ -128,10 +128,10 @@ def _unsent(root: Path, index: Index) -> list[str]:
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Hold the lock of the copy; wait a while where another process has it."""
-    lock = wait(root / MARK, _PATIENCE)
+    lock = wait(root / REMOTE, _PATIENCE)
     if lock is None:
         raise BusyError(f"another process brings {root} up to date; try again later")
     try:
         yield
     finally:
-        give_back(root / MARK, lock)
+        give_back(root / REMOTE, lock)

@@ -153,9 +153,9 @@ def read_rows(run: str | Path, name: str, spans: Sequence[tuple[int, int]], chec
     return found
 
 
-def read_batches(run: str | Path, name: str, columns: Sequence[str], check: bool = False) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of a run's artifact, some rows at a time; raises as ``read_artifact``."""
-    with opened_table(Path(run), name, check) as parquet:
+def read_batches(run: str | Path, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a run's artifact, some rows at a time, by its size alone; raises as ``read_artifact``."""
+    with opened_table(Path(run), name, check=False) as parquet:
         yield from parquet.iter_batches(columns=list(columns))
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from .durable import disk_errors, make_folder, rename_new
 from .errors import HighwaterError, IntegrityError, MissingError
 from .exports import put
-from .objects import ObjectPath, cache_folder, download, listed, put_new, read
-from .remote import MARK, remote_of
+from .objects import REMEDY, ObjectPath, cache_folder, download, listed, put_new, read
+from .publish import REMOTE
+from .remote import remote_of
 from .slices import Slice, open_slice, verify
 from .slices import find as find_here
-
-_REMEDY = "free space, or name another cache with XDG_CACHE_HOME"
 
 
 def send(one: Slice, store: ObjectPath) -> ObjectPath:
@@ -36,7 +35,7 @@ def fetch(place: ObjectPath, digest: str, folder: Path | None = None) -> Slice:
     store, _, name = place.key.rpartition("/")
     if held := _held(kept, digest):
         return _marked(held, ObjectPath(place.bucket, store))
-    with disk_errors(f"writing {kept}", _REMEDY):
+    with disk_errors(f"writing {kept}", REMEDY):
         make_folder(kept.parent)
         draft = Path(tempfile.mkdtemp(prefix=f".{digest[:12]}.", suffix=".draft", dir=kept.parent))
     try:
@@ -46,7 +45,7 @@ def fetch(place: ObjectPath, digest: str, folder: Path | None = None) -> Slice:
         if one.facts.content_sha256 != digest:
             raise IntegrityError(f"{place} holds candles of digest {one.facts.content_sha256[:12]}, not {digest[:12]}")
         verify(one)
-        with disk_errors(f"writing {kept}", _REMEDY), contextlib.suppress(FileExistsError):  # another was quicker
+        with disk_errors(f"writing {kept}", REMEDY), contextlib.suppress(FileExistsError):  # another was quicker
             rename_new(draft, kept)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -59,7 +58,7 @@ def fetch(place: ObjectPath, digest: str, folder: Path | None = None) -> Slice:
 def _marked(held: Slice, store: ObjectPath) -> Slice:
     """Return a slice of the cache, whose folder says where it was fetched from: others may fetch it there."""
     if remote_of(held.path.parent) != store:
-        put(held.path.parent / MARK, str(store).encode(), _REMEDY)
+        put(held.path.parent / REMOTE, str(store).encode(), REMEDY)
     return held
 
 

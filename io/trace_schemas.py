@@ -4,42 +4,36 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from .fields import FLOAT, INT, TEXT
-
-
-def fields(kind: pa.DataType, names: str) -> list[pa.Field]:
-    """Return one field a name; a name ending in ``!`` may not be null."""
-    return [pa.field(name.rstrip("!"), kind, nullable=not name.endswith("!")) for name in names.split()]
-
+from .fields import FLOAT, INT, TEXT, fields_of
 
 # One strategy's changes by themselves: ``px`` is the close of the candle, ``metadata`` a JSON text on the first row.
 SIGNALS = pa.schema(
     [
         pa.field("idx", pa.int32(), nullable=False),
         pa.field("ts", pa.timestamp("ms", tz="UTC"), nullable=False),
-        *fields(TEXT, "sym!"),
+        *fields_of(TEXT, "sym!"),
         pa.field("val", pa.int8(), nullable=False),
-        *fields(TEXT, "strat!"),
-        *fields(FLOAT, "px!"),
-        *fields(TEXT, "strat_hash metadata"),
+        *fields_of(TEXT, "strat!"),
+        *fields_of(FLOAT, "px!"),
+        *fields_of(TEXT, "strat_hash metadata"),
     ]
 )
 
-_WHO = fields(TEXT, "run_id! strategy_id! strategy_hash trace_key strategy_type! symbol! timeframe!")
+_WHO = fields_of(TEXT, "run_id! strategy_id! strategy_hash trace_key strategy_type! symbol! timeframe!")
 # Where a trace lies: in the file ``trace_path`` of the run ``trace_run``, ``changes`` rows from ``trace_row`` on, whose
 # column ``strategy`` says the same number as this one's.
 _WHERE = [
-    *fields(TEXT, "constraints config! trace_run! trace_path!"),
-    *fields(INT, "strategy! trace_row! changes!"),
-    *fields(TEXT, "signals_path data_digest"),
-    *fields(INT, "bars first_idx first_ts_ms last_ts_ms"),
+    *fields_of(TEXT, "constraints config! trace_run! trace_path!"),
+    *fields_of(INT, "strategy! trace_row! changes!"),
+    *fields_of(TEXT, "signals_path data_digest"),
+    *fields_of(INT, "bars first_idx first_ts_ms last_ts_ms"),
 ]
 # Under which fills and costs it was traded, and what it earned; null where that was not asked for.
-_FILLS = [*fields(TEXT, "fill exits"), *fields(FLOAT, "fee_bps slippage_bps")]
+_FILLS = [*fields_of(TEXT, "fill exits"), *fields_of(FLOAT, "fee_bps slippage_bps")]
 _EARNED = [
-    *fields(FLOAT, "sharpe sharpe_ratio total_pnl total_return max_drawdown win_rate"),
-    *fields(INT, "num_trades"),
-    *fields(FLOAT, "profit_factor expectancy sharpe_trade exposure_time avg_bars_held"),
+    *fields_of(FLOAT, "sharpe sharpe_ratio total_pnl total_return max_drawdown win_rate"),
+    *fields_of(INT, "num_trades"),
+    *fields_of(FLOAT, "profit_factor expectancy sharpe_trade exposure_time avg_bars_held"),
 ]
 INDEX = tuple(field.name for field in (*_WHO, *_WHERE, *_FILLS, *_EARNED))
 

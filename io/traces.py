@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from .errors import DataError, IntegrityError, MissingError, SchemaError
+from .errors import DataError, IntegrityError, MissingError, SchemaError, one_line
 from .names import safe_name
 from .publish import BlockWriter, Stage
 from .runs import read_rows
@@ -171,7 +171,7 @@ def read_signals(path: Path) -> tuple[Mapping[str, str], pa.Table]:
     except FileNotFoundError:
         raise MissingError(f"{path}: there is no such file") from None
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from error
+        raise DataError(f"{path} cannot be read as Parquet: {one_line(error)}") from error
     told: dict[Any, Any] = table.schema.metadata or {}
     if b"strategy_id" not in told or not {"idx", "ts", "val", "px"} <= set(table.column_names):
         raise SchemaError(f"{path} is no trace of one strategy: its metadata name none (columns: {table.column_names})")

@@ -10,6 +10,7 @@ import pyarrow as pa
 from ...io.catalog_store import columns
 from ...io.config import nearest
 from ...io.errors import UsageError
+from ...io.sql import quoted_name
 from .catalog import asking
 from .runs import check_page
 from .tables import Page
@@ -39,7 +40,7 @@ def strategies(
 
     ``sort`` is a column, the highest first unless ``ascending``, nulls last; ``fields`` the columns to return.
     """
-    from ..traces.where import clause, quoted_name, sql_of
+    from ..traces.where import clause, sql_of
 
     check_page(limit, offset)
     with asking(root) as database:

@@ -15,6 +15,7 @@ from ...io.errors import LimitError, MissingError, UsageError
 from ...io.manifest import Artifact
 from ...io.patience import check
 from ...io.runs import opened_table, read_file, whole
+from ...io.sql import quoted_name
 from .limits import tables
 from .runs import Run, check_page, plain
 
@@ -88,7 +89,7 @@ def page(
     ``sort`` is a column, nulls last, else the order of the file; ``columns`` those to return, else all. ``joined``
     adds its columns by ``call_id``. The file's digest is checked. Raises UsageError for a column that there is not.
     """
-    from ..traces.where import clause, quoted_name, sql_of
+    from ..traces.where import clause, sql_of
 
     check_page(limit, offset)
     with opened(run, kind) as file:

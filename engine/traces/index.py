@@ -11,8 +11,9 @@ import pyarrow as pa
 from ...io.catalog_store import columns, connected
 from ...io.config import nearest
 from ...io.errors import MissingError, UsageError
+from ...io.sql import quoted_name
 from ...io.trace_schemas import INDEX
-from .where import Clause, clause, quoted_name, sql_of
+from .where import Clause, clause, sql_of
 
 _HEX = re.compile("[0-9a-f]{4,64}")
 _ORDER = "run_id DESC, symbol, strategy_id"

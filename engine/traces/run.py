@@ -217,8 +217,10 @@ def _room_for(ready: _Ready, root: Path) -> None:
     size = sum(one.bars.ts.size for one in ready.of.series) * len(ready.asked) * _BITS // 8
     free = shutil.disk_usage(root).free
     if free < size:
+        from .. import show
+
         raise LimitError(
-            f"needs about {size / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB free; free space, or choose another --runs"
+            f"needs about {show.size(size)} in {root}, {show.size(free)} free; free space, or choose another --runs"
         )
 
 

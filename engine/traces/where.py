@@ -7,6 +7,7 @@ from typing import Any
 
 from ...io.config import nearest
 from ...io.errors import UsageError
+from ...io.sql import quoted_name
 from ..values import parse_float
 
 _CLAUSE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(==|!=|<=|>=|=|<|>)\s*(.*?)\s*", re.DOTALL)
@@ -83,8 +84,3 @@ def sql_of(clauses: Sequence[Clause]) -> tuple[str, dict[str, Any]]:
         if each.value is not None:
             parameters[f"value{i}"] = each.value
     return " AND ".join(words), parameters
-
-
-def quoted_name(name: str) -> str:
-    """Return the name of a column as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels.arrays import Candles
-from ..errors import DataError, MissingError, UsageError
+from ..errors import DataError, MissingError, UsageError, one_line
 from .series import Binance, Span
 from .tries import OTHERWISE, TIMEOUT, Refused, insist, seconds
 
@@ -123,7 +123,7 @@ def _asked(ask: Callable[[], Any], symbol: str, seen: dict[str, Any], server: st
     except ccxt.BaseError as error:
         if _status(seen) >= 500:
             raise Refused(_status(seen), seen["reason"]) from error
-        raise DataError(f"{server} refused (HTTP {_status(seen)}): {' '.join(str(error).split())}") from error
+        raise DataError(f"{server} refused (HTTP {_status(seen)}): {one_line(error)}") from error
     except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:  # cut short, or not what it should be
         raise Refused(0, f"{type(error).__name__}: {error}") from error
 

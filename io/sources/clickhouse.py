@@ -22,7 +22,6 @@ from ..errors import AccessError, DataError, HighwaterError, MissingError, Store
 from .tries import Refused, insist, seconds
 
 SERVER, SECURE, EMBEDDED = "clickhouse://", "clickhouses://", "chdb://"
-SCHEMES = (SERVER, SECURE, EMBEDDED)
 VARIABLES = ("HOST", "PORT", "DATABASE", "TABLE", "USER", "SECURE")  # each behind CLICKHOUSE_, as is PASSWORD
 PASSWORD = "CLICKHOUSE_PASSWORD"
 ROW = np.dtype(

@@ -1,6 +1,5 @@
 """Whether candles are told by another clock than UTC: then they miss the sessions, though there are candles."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,9 +16,7 @@ _GAIN = 0.1  # of session time: what a clock must add to be believed
 _EPOCH = datetime(1970, 1, 1)
 
 
-def other_clock(
-    symbol: str, ts: Ints, opens: Ints, closes: Ints, interval_ms: int, zone: str, zones: Sequence[str] = ZONES
-) -> str:
+def other_clock(symbol: str, ts: Ints, opens: Ints, closes: Ints, interval_ms: int, zone: str) -> str:
     """Return one line that names the clock by which candles fit the sessions, '' where UTC does as well.
 
     ``ts`` ascend; ``opens`` and ``closes`` are the sessions, ms UTC; ``zone`` is the exchange's, tried first.
@@ -32,7 +29,7 @@ def other_clock(
     if now > 1 - _GAIN:
         return ""
     fits = []
-    for name in dict.fromkeys((zone, *zones)):
+    for name in dict.fromkeys((zone, *ZONES)):
         off = _offsets(ts, ZoneInfo(name))
         fits.append((_covered(np.sort(ts - off), opens, closes, interval_ms), name, off))
     best, name, off = max(fits, key=lambda fit: fit[0])

@@ -154,7 +154,7 @@ def test_slices_are_listed_verified_and_exported(made, tmp_path):
 
     assert 1 == len(found)
     assert f"{found[0]['rows']:,}" in run("slices", "list", "--slices", made / "runs" / ".slices").out
-    assert "1 slices are what was cut\n" == run("slices", "verify", "--slices", made / "runs" / ".slices").out
+    assert "1 slice as cut\n" == run("slices", "verify", "--slices", made / "runs" / ".slices").out
     assert found[0]["rows"] == pq.read_table(exported.out.strip(), partitioning=None).num_rows
     assert [0, 0] == [exported.code, parts.code]
     for path in (exported.out.strip(), parts.out.strip()):

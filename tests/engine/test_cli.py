@@ -94,6 +94,16 @@ def test_a_command_prints_what_was_read_what_came_out_and_where_it_lies(folder, 
     assert "completed" == manifest.status
 
 
+@pytest.mark.parametrize("horizon", ["5m", "30d"])
+def test_trades_that_end_with_their_candles_are_said(folder, horizon):
+    done = command(folder, ["strategy", "--tp", "3"], "--horizon", horizon)
+    found = read_artifact(find_run(folder / "runs", "latest").path, "trades")["exit_reason"].to_pylist()
+    cut = found.count("END_OF_DATA")
+
+    assert (cut > 0) == (horizon == "30d")
+    assert (f"\ncut short        {cut} of the trades" in done.out) == ("cut short" in done.out) == (cut > 0)
+
+
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
 def test_no_line_is_wider_than_80_columns(folder, words):
     lines = command(folder, words).out.splitlines()

@@ -44,7 +44,7 @@ def test_a_command_prints_what_hindsight_says(made, name):
     assert (0, "") == (done.code, done.err)
     for text in (f"run      {made[1][name]}\n", "as traded", "each sold at its high", "Left on the table"):
         assert text in done.out
-    assert ("best fixed exits in hindsight: TP " in done.out) == (name != "optimistic")
+    assert (" fixed exits in hindsight: TP " in done.out) == (name != "optimistic")
     assert ("they do not cover --intrabar optimistic\n" in done.out) == (name == "optimistic")
     assert ("a stop kept " in done.out) == (name != "no stop")
 

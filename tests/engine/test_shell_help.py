@@ -1,4 +1,9 @@
+import inspect
+
 import pytest
+from fire import docstrings
+from highwater.engine.cli import TREE
+from highwater.engine.shell_help import parameters
 from shell_tree import SEEN, call
 from shell_tree import alone as alone  # a fixture of every test
 
@@ -38,6 +43,30 @@ Usage: highwater COMMAND [FLAGS]
 
 More: highwater COMMAND --help
 """
+
+
+NEGATED = {
+    "--no-cache": "Cut the slice and measure the path metrics anew, instead of taking those of an earlier run.",
+    "--no-guards": "Leave out the verdict on whether the winner is luck.",
+    "--no-memory": "Trade again after a stop or a target before the signal has changed.",
+    "--no-performance": "Make the traces only; do not trade them.",
+}
+
+
+def commands(tree):
+    for node in tree.values():
+        yield from commands(node) if isinstance(node, dict) else [node]
+
+
+def test_the_help_of_a_switch_that_is_on_says_what_switching_it_off_does():
+    said = {}
+    for function in commands(TREE):
+        about = {each.name: each.description for each in docstrings.parse(inspect.getdoc(function)).args or ()}
+        for each in parameters(function):
+            if each.is_switch and each.default is True:
+                said.setdefault(each.negation, set()).add(" ".join(about[each.name].split()))
+
+    assert {flag: {text} for flag, text in NEGATED.items()} == said
 
 
 @pytest.mark.parametrize(

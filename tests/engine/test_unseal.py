@@ -34,6 +34,7 @@ def test_the_winner_on_the_days_it_never_saw(sealed):
     assert np.mean([row["ret_q"] for row in made]) / 100 == pytest.approx(found["mean_bps"], rel=1e-12)
     assert found["low_bps"] <= found["mean_bps"] <= found["high_bps"]
     assert {row["policy_id"] for row in before} == {row["policy_id"] for row in after}
+    assert len({row["entry_ts_ms"] // 86_400_000 for row in made}) == found["days_alerted"]
     assert (1, 1) == (found["peeks"], read_manifest(opened.path).holdout_peeks)
 
 

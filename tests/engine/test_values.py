@@ -94,6 +94,13 @@ def test_text_becomes_a_value(annotation, text, expected):
         (float, "1_000", "it must be a finite decimal number such as 0.7"),
         (float, "nan", "it must be a finite decimal number such as 0.7"),
         (float, "1e999", "it must be a finite decimal number such as 0.7"),
+        (
+            float,
+            "30%",
+            "it must be a finite decimal number such as 0.7; "
+            "30% is 1.3 or 0.7 as a multiple, 0.3 as a fraction, 3000 bps",
+        ),
+        (float, "%", "it must be a finite decimal number such as 0.7"),
         (bool, "2", "it must be true or false"),
         (Path, "a\0b", "a path holds no NUL"),
         (Order, "sl_frst", "it must be one of sl_first, tp_first; did you mean 'sl_first'?"),

@@ -115,7 +115,7 @@ def test_alerts_candles_and_slices_come_from_the_store(s3, market, tmp_path, mon
     inputs = [small_market.find_run(tmp_path / name, "latest").manifest.inputs for name in ("one", "two", "three")]
     assert [f"s3://{s3}/in/alerts.parquet", f"s3://{s3}/in/candles.parquet"] == [one.source for one in inputs[0]]
     assert 1 == len({tuple(one.digest for one in each) for each in inputs})
-    assert 1 == len(json.loads(shown.out)) and "1 slices are what was cut" in checked.out
+    assert 1 == len(json.loads(shown.out)) and "1 slice as cut" in checked.out
 
 
 def test_a_store_that_refuses_is_one_line(s3, market, monkeypatch):

@@ -271,4 +271,4 @@ def test_a_disk_without_room_is_refused(made, tmp_path, monkeypatch):
     done = trace(made[0], tmp_path)
 
     assert 5 == done.code
-    assert "GB free; free space, or choose another --runs" in done.err
+    assert ", 100 B free; free space, or choose another --runs" in done.err

@@ -1,7 +1,8 @@
 import duckdb
 import pytest
-from highwater.engine.traces.where import Clause, clause, quoted_name, sql_of
+from highwater.engine.traces.where import Clause, clause, sql_of
 from highwater.io.errors import UsageError
+from highwater.io.sql import quoted_name
 from hypothesis import given
 from hypothesis import strategies as st
 
