@@ -53,6 +53,19 @@ def test_what_was_swallowed_is_raised_again_by_the_next_piece_of_work(number, qu
             advance(1)
 
 
+@each_signal
+def test_a_signal_waits_until_llvm_is_done(number):
+    code = (
+        "import os, time\ndef work(number):\n    os.kill(os.getpid(), number)\n    time.sleep(0.1)\n    done.append(1)"
+    )
+    module = {"__name__": "llvmlite.binding.executionengine", "done": []}
+    exec(code, module)
+    with pytest.raises(SIGNALS[number][0]), stoppable():
+        module["work"](number)
+        assert [1] == module["done"]
+        threading.Event().wait(30)
+
+
 def command(does):
     def work() -> None:
         """Work."""
