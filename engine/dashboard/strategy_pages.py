@@ -30,9 +30,8 @@ def show(folder: Path) -> None:
     def ask(limit: int, offset: int) -> Page:
         return service.strategies(folder, typed.split(), sort, limit=limit, offset=offset)
 
-    row = paged(ask, STRATEGIES, "strategies", "strategies", choose=True)
+    row = paged(ask, STRATEGIES, "strategies", "strategies", choose="its signals on the price")
     if row is None:
-        st.caption("Choose a row to see its signals on the price.")
         return
     st.session_state["trace"] = (row["strategy_id"], row["run_id"], row["symbol"])
     st.session_state["go"] = "trace"
