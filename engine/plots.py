@@ -211,6 +211,7 @@ def candle_chart(
         for (name, tone), places in named.items()
     ]
     figure = _figure([made, *signs], title, "", "price", xaxis={"rangeslider": {"visible": False}})
+    figure.update_yaxes(exponentformat="none")  # 0.0000315, not 31.5µ
     at: dict[float, list[str]] = {}
     for price, name in levels:
         at.setdefault(price, []).append(name_of(name))

@@ -56,6 +56,7 @@ def facts(what: str, rows: Sequence[tuple[str, Any]], key: str) -> None:
 # How a column is shown: what becomes of its values, and what Streamlit is told of it.
 _FORMS: Mapping[str, tuple[Callable[[Any], Any], Callable[[str], Any]]] = {
     "bps": (lambda c: pc.divide(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%+.2f%%")),
+    "part": (lambda c: pc.divide(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%.0f%%")),
     "share": (lambda c: pc.multiply(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%.1f%%")),
     "change": (lambda c: pc.multiply(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%+.1f%%")),
     "times": (lambda c: c, lambda n: _number(n, "%.2fx")),

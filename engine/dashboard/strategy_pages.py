@@ -11,7 +11,7 @@ from .. import plots
 from ..reopen import numbers
 from ..service import strategies as service
 from ..service.tables import Page
-from ..show import plain
+from ..show import percent, plain
 from .parts import STRATEGIES, Forms, cards, chart, figure_text, paged, words
 
 _MOST = 1500  # candles drawn
@@ -49,9 +49,12 @@ def trace(folder: Path) -> None:
     found = service.trace(folder, strategy, run, symbol)
     row = found.loaded.row
     st.subheader(words(f"{row['strategy_id']} on {row['symbol']}, {row['timeframe']}"))
-    figures = [(name, figure_text(name, row.get(name))) for name in ("sharpe", "num_trades")]
-    shares = [(name, figure_text(f"{name}_rate", row.get(name))) for name in ("total_return", "max_drawdown")]
-    cards([(name.replace("_", " ").capitalize(), value) for name, value in (*shares, *figures)])
+    shares = (("Return", "total_return"), ("Deepest fall", "max_drawdown"))
+    figures = (("Sharpe", "sharpe"), ("Trades", "num_trades"))
+    cards(
+        [(title, percent(row.get(name))) for title, name in shares]
+        + [(title, figure_text(name, row.get(name))) for title, name in figures]
+    )
     st.code(plain(row["config"]), language="json", wrap_lines=True)
     try:
         _draw(folder, found)

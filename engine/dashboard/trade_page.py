@@ -158,8 +158,8 @@ def _candles(run: Run, found: Span, sessions: bool) -> None:
             {
                 "ts_ms": ("sold (UTC)", "time"),
                 "price": ("price", "number"),
-                "frac_bps": ("share", "bps"),
-                "reason": ("why", "text"),
+                "frac_bps": ("share", "part"),
+                "reason": ("ended by", "text"),
                 "gap": ("gap", "bool"),
             },
             "fills",
