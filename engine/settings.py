@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
 from .places import TABLE, Alerts, Candles, Runs, Slices, is_object
-from .values import Duration, Instant, Interval, Share, Size, Spelling, show_instant, spelling_of
+from .values import SECOND, Duration, Instant, Interval, Share, Size, Spelling, show_duration, show_instant, spelling_of
 
 if TYPE_CHECKING:
     from ..io.candles import CandleOptions
@@ -188,8 +188,8 @@ class Trading:
     costs: Literal["fs1", "legacy"] = "fs1"
 
     def __post_init__(self) -> None:
-        if self.horizon <= 0:
-            raise UsageError("--horizon is 0; it must be longer than nothing, such as 48h")
+        if self.horizon < SECOND:
+            raise UsageError(f"--horizon is {show_duration(self.horizon)}; it must be a second or more, such as 48h")
         for flag, value in (("--fee-bps", self.fee_bps), ("--slippage-bps", self.slippage_bps)):
             if not 0 <= value < 5000:
                 raise UsageError(f"{flag} is {value:g}; it must be at least 0 and below 5000 basis points")

@@ -10,9 +10,9 @@ import pyarrow as pa
 from ...io.schemas import MULTIPLES, multiple_name
 from ...kernels.arrays import Floats, Ints
 from ..callers import watches
-from ..show import bps, percent, plain, share, span, times
+from ..show import percent, plain, share, span, times
 from .charts import histogram, steps
-from .parts import Bar, Card, Cards, Cell, Chart, Part, Section, Table, Words, cell, signed
+from .parts import Bar, Card, Cards, Cell, Chart, Part, Section, Table, Words, bps, cell, signed
 from .read import Read, known, numbers, rows
 
 MOST_CALLERS, CURVES = 300, 5
@@ -30,7 +30,11 @@ def highs(run: Read) -> Section:
         Card("Median low", percent(float(np.median(low)) if low.size else None), note="at worst, on the way"),
         Card("Median end", bps(float(np.median(end)) if end.size else None), "", "at the horizon, before costs"),
         *(
-            Card(f"Reached {k:g}x", share(float(hit.mean()) if hit.size else None), note=f"{int(hit.sum()):,} alerts")
+            Card(
+                f"Reached {k:g}x",
+                share(float(hit.mean()) if hit.size else None),
+                note=f"{hit.sum():,.0f} of {hit.size:,}",
+            )
             for k, hit in reached[:4:3]
         ),
     ]
@@ -120,7 +124,8 @@ def _how_soon(run: Read, paths: pa.Table) -> list[Part]:
                 series,
                 horizon,
                 lambda x: f"{x:.0%}",
-                note="Alerts whose data end sooner count until then. The callers with the most alerts.",
+                note="Alerts whose data end sooner count until then."
+                + " The callers with the most alerts." * (len(series) > 1),
             )
         )
     return found
@@ -134,10 +139,10 @@ def callers(run: Read) -> Section | None:
     traded = bool(found) and found[0]["trades_count"] is not None
     top = max((row["median_ath_high"] or row["median_ath_mult"] or 1.0 for row in found), default=1.0)
     cells = [_caller(row, traded, min(top, 20.0)) for row in found[:MOST_CALLERS]]
-    heads = ["caller", "calls", "reached 2x, 95 %", "2x, KM", "5x, KM", "median high, 95 %", "to 2x", "median low"]
-    heads += ["mean trade", "median trade, 95 %", "wins"] if traded else ["median end", "excluded"]
+    heads = ["caller", "calls", "reached 2x, 95%", "2x, KM", "5x, KM", "median high, 95%", "to 2x", "median low"]
+    heads += ["mean trade", "median trade, 95%", "wins"] if traded else ["median end", "excluded"]
     more = f"The first {MOST_CALLERS:,} of {len(found):,}. " if len(found) > MOST_CALLERS else ""
-    note = f"{more}In brackets and as bars the intervals of 95 % (Wilson's for rates, the bootstrap's for medians). "
+    note = f"{more}In brackets and as bars the intervals of 95% (Wilson's for rates, the bootstrap's for medians). "
     note += "KM allows for alerts not followed to the horizon."
     table = Table(
         "Callers, by the median of their alerts' highs", heads, cells, note=note, find=len(found) > 12, wide=True
@@ -178,8 +183,9 @@ def _between(value: float | None, low: float | None, high: float | None, form: A
     return form(value) if low is None or high is None else f"{form(value)} [{form(low)}, {form(high)}]"
 
 
-def _interval(low: float | None, high: float | None, mark: float | None, start: float, end: float) -> Bar | None:
+def _interval(low: float | None, high: float | None, mark: float | None, start: float, end: float) -> Bar:
+    """Return an interval as a bar from ``start`` to ``end``; an empty one where it is undefined."""
     if low is None or high is None or mark is None:
-        return None
+        return Bar(0.0, 0.0)
     a, b, m = (min(1.0, max(0.0, (x - start) / max(1e-9, end - start))) for x in (low, high, mark))
     return Bar(a, b, m)

@@ -1,26 +1,26 @@
 """The best and the worst trades on their candles: entry, levels, exits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ...io.candle_rows import taken
-from ...kernels.arrays import Candles
+from ...kernels.arrays import Candles, of_rows
 from ..policy import Policy
 from ..reopen import Traded
-from ..show import bps, span
+from ..show import span
 from ..values import show_instant
 from .axes import scale, shares, times
 from .charts import BOX
-from .parts import Chart, Mark, Part, Section, Shape, Words
+from .parts import Chart, Mark, Part, Section, Shape, Words, bps
 from .read import Read
 from .trades import Done
 
 EACH = 4  # best and worst
 _MOST = 240  # candles of a chart; more are joined
+_ROOM = 0.08  # of the prices drawn, above and below them, for signs and tags
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class Upwards:
         tens = range(int(np.floor(np.log10(self.low))), int(np.ceil(np.log10(self.high))) + 1)
         every = [float(f"{digit}e{ten}") for ten in tens for digit in (1, 2, 5)]
         found = [tick for tick in every if self.low <= tick <= self.high]
+        if len(found) < 3:
+            return Upwards(self.low, self.high).ticks()
         return found if len(found) < 8 else [tick for tick in found if f"{tick:e}"[0] == "1"]
 
 
@@ -155,7 +157,8 @@ def chart(one: Example, height: int = 250) -> Chart:
         (kind, name, price) for kind, name, price in one.levels if low - room * 0.35 <= price <= high + room * 0.35
     ]
     low, high = min([low, *(price for *_, price in shown)]), max([high, *(price for *_, price in shown)])
-    up = Upwards(low - 0.02 * room, high + 0.02 * room) if high < 2.5 * low else Upwards(low / 1.06, high * 1.06, True)
+    ratio, room = (high / low) ** _ROOM, (high - low or room) * _ROOM
+    up = Upwards(low - room, high + room) if high < 2.5 * low else Upwards(low / ratio, high * ratio, True)
     ticks = up.ticks()
     lines = Shape("rule", "".join(f"M0 {y:.4g}H{BOX}" for y in up.at(np.array(ticks)).tolist()))
     shapes = [lines, _held(one, first, last), *_candles(bars, first, last, up, step)]
@@ -163,8 +166,11 @@ def chart(one: Example, height: int = 250) -> Chart:
     for kind, name, price in shown:
         y = float(up.at(np.array([price]))[0])
         shapes.append(Shape(f"level {kind}", f"M0 {y:.4g}H{BOX}"))
-        if name:
-            signs.append(Mark(BOX, max(y - 20, 45), name, "tag"))
+        near = next((k for k, sign in enumerate(signs) if abs(sign.y + 20 - y) < 60), None)
+        if name and near is not None:  # two levels at one height have one tag
+            signs[near] = replace(signs[near], text=f"{signs[near].text}, {name}")
+        elif name:
+            signs.append(Mark(BOX, y - 20, name, "tag"))
     signs += _signs(one, first, last, up)
     label = f"Candles of the trade: {one.title}; {one.note}; entry at {one.entry[1]:.6g}, exit at {one.exit[1]:.6g}"
     xs = shares(bars.ts + step / 2, first, last) * BOX
@@ -200,7 +206,7 @@ def _around(one: Example) -> Candles:
     lo, hi = np.searchsorted(
         one.bars.ts, [one.entry[0] - max(held // 3, 12 * one.step), one.exit[0] + max(held // 2, 20 * one.step)]
     )
-    some = taken(one.bars, slice(int(lo), int(hi)))
+    some = of_rows(one.bars, slice(int(lo), int(hi)))
     if some.ts.size <= _MOST:
         return some
     each = -(-((one.exit[0] - one.entry[0]) * 2 // one.step) // _MOST) or 1

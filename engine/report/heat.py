@@ -8,6 +8,7 @@ import numpy as np
 
 from ...kernels.arrays import Floats
 from ..heatmap import STEPS, edge_labels, number, outlines, scale_of
+from .axes import scale, spans
 from .charts import BOX
 from .parts import Chart, Mark, Shape, Tick
 
@@ -32,13 +33,28 @@ class Axis:
         return [f"{low} to {high}" for low, high in itertools.pairwise(ends)]
 
     def ticks(self, most: int = 6) -> list[Tick]:
-        """Return ticks at the edges, or in the middle of bins of one value."""
+        """Return ticks at round values, or in the middle of bins of one value."""
         count = self.edges.size - 1
         if self.values is None:
-            found = [(k / count, text) for k, text in enumerate(edge_labels(self.name, self.edges))]
-        else:
-            found = [((k + 0.5) / count, text) for k, text in enumerate(edge_labels(self.name, self.values))]
+            low, high = float(self.edges[0]), float(self.edges[-1])
+            every = np.array([tick for tick in _round(self, low, high, most) if low <= tick <= high])
+            places = np.interp(every, self.edges, np.arange(count + 1) / count)
+            return list(zip(places.tolist(), edge_labels(self.name, every), strict=True)) if every.size else []
+        found = [((k + 0.5) / count, text) for k, text in enumerate(edge_labels(self.name, self.values))]
         return found[:: max(1, -(-(len(found) - 1) // most))]
+
+
+def _round(axis: Axis, low: float, high: float, most: int) -> Sequence[float]:
+    """Return round values from ``low`` to ``high``, or edges where bins of durations grow."""
+    steps = np.diff(axis.edges)
+    if steps[-1] > 1.5 * steps[0] and low > 0 and high > 5 * low:
+        if axis.name.endswith("_ms"):
+            return axis.edges[:: max(1, -(-steps.size // most))].tolist()
+        tens = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+        return [float(f"{digit}e{ten}") for ten in tens for digit in (1, 2, 5)]
+    if axis.name.endswith("_ms"):
+        return [share * high for share, _ in spans(int(high), most)]
+    return scale(low, high, most)[2]
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,7 @@ def heat(title: str, label: str, of: Heat, height: int = 380, note: str = "", wi
     if of.safe is not None and of.safe.any():
         outline = _outline(of.safe, across, up)
         shapes += [Shape("halo", outline), Shape("plateau", outline)]
-    end = f"{number(scale.limit)} {of.unit}{' or more' if scale.clipped else ''}"
+    end = f"{number(scale.limit)}{of.unit}{' or more' if scale.clipped else ''}"
     return Chart(
         title,
         label,
@@ -79,7 +95,7 @@ def heat(title: str, label: str, of: Heat, height: int = 380, note: str = "", wi
         x_name=said(of.x.name),
         y_name=said(of.y.name),
         marks=_rings(of, across, up),
-        legend=(f"−{end}", f"+{end}"),
+        legend=(f"-{end}", f"+{end}"),
         shades=[_style(shade) for shade in range(-STEPS, STEPS + 1)],
         note=note,
         wide=wide,
@@ -101,7 +117,7 @@ def _rings(of: Heat, across: float, up: float) -> list[Mark]:
 
 def said(name: str) -> str:
     """Return a parameter in words."""
-    return name.removesuffix("_ms").replace("_", " ")
+    return name if "." in name else name.removesuffix("_ms").replace("_", " ")
 
 
 def _texts(of: Heat) -> list[str]:
@@ -109,7 +125,7 @@ def _texts(of: Heat) -> list[str]:
     xs, ys, found = of.x.words(), of.y.words(), []
     for y in reversed(range(of.values.shape[0])):
         for x, value in enumerate(of.values[y].tolist()):
-            what = "empty" if value != value else f"{number(value)} {of.unit}"
+            what = "empty" if value != value else f"{number(value)}{of.unit}"
             more = "; all around it pays" if of.safe is not None and of.safe[y, x] else ""
             found.append(f"{said(of.x.name)} {xs[x]}, {said(of.y.name)} {ys[y]}\n{what}{more}")
     return found

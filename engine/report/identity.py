@@ -28,15 +28,14 @@ def identity(run: Read) -> Section:
             "on",
             f"Python {place.python}, numba {place.numba}, numpy {place.numpy}, pyarrow {place.pyarrow}; {place.cpu}",
         ),
-        *_lines(run),
     ]
     inputs = [
         [
             cell(each.kind),
-            cell(each.source),
+            cell(each.source, None, "digest"),
             cell(f"{each.rows:,}" if each.rows is not None else None, each.rows),
             cell(_period(each)),
-            cell(each.digest),
+            cell(each.digest, None, "digest"),
         ]
         for each in manifest.inputs
     ]
@@ -46,7 +45,7 @@ def identity(run: Read) -> Section:
             cell(each.path),
             cell(f"{each.rows:,}" if each.rows is not None else None, each.rows),
             cell(size(each.bytes), each.bytes),
-            cell(each.sha256),
+            cell(each.sha256, None, "digest"),
         ]
         for each in manifest.artifacts
     ]
@@ -96,18 +95,20 @@ def left_out(run: Read) -> Section | None:
     parts: list[Part] = []
     if lost:
         why = Counter(row["message"] if row["call_id"] else row["phase"] for row in lost)
-        counts = [
-            [cell(text), cell(f"{n:,}", n)] for text, n in sorted(why.items(), key=lambda each: (-each[1], each[0]))
-        ]
+        ordered = sorted(why.items(), key=lambda each: (-each[1], each[0]))
+        counts = [[cell(text, None, "wrap"), cell(f"{n:,}", n)] for text, n in ordered]
         parts.append(Table("Why", ("reason", "count"), counts))
-        each = [[cell(row["call_id"]), cell(named.get(row["call_id"])), cell(row["message"])] for row in lost[:MOST]]
+        each = [
+            [cell(row["call_id"]), cell(named.get(row["call_id"])), cell(row["message"], None, "wrap")]
+            for row in lost[:MOST]
+        ]
         heads = ("alert", "caller", "why") if run.has("alerts") else ("", "", "why")
         parts.append(
             Table("Left out", heads, each, left=3, fold=f"each of {len(lost):,}{_first(len(lost))}", find=True)
         )
     notes = [row for row in found if row["level"] == "info"]
     if notes:
-        each = [[cell(row["phase"]), cell(row["message"])] for row in notes[:MOST]]
+        each = [[cell(row["phase"]), cell(row["message"], None, "wrap")] for row in notes[:MOST]]
         parts.append(
             Table("Notes", ("on", "what"), each, left=2, fold=f"{len(notes):,} notes on the data{_first(len(notes))}")
         )

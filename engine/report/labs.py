@@ -67,7 +67,7 @@ def percent(value: float | None) -> str:
 def _ranking(run: Read, found: pa.Table) -> Section:
     named = [name for name in ("script_name", "market_tag") if len(set(found[name].to_pylist())) > 1]
     heads = ("#", "backtest", *(name.partition("_")[0] for name in named), "trades", "wins", "profit", "on balance")
-    heads = (*heads, "on margin", "deepest fall", "Sharpe", "factor", "settings")
+    heads = (*heads, "on margin", "deepest fall", "Sharpe", "profit factor", "settings")
     cells = [
         [
             cell(row["rank"], row["rank"]),
@@ -84,7 +84,7 @@ def _ranking(run: Read, found: pa.Table) -> Section:
         ]
         for row in rows(found.slice(0, TOP))
     ]
-    by = run.manifest.config["by"].replace("_", " ")
+    by = search.measured(run.manifest.config["by"])
     table = Table(f"Best of {found.num_rows:,} backtests, by {by}", heads, cells, left=2 + len(named), wide=True)
     return Section("ranking", "Backtests", [table])
 
@@ -269,9 +269,8 @@ def _exits(found: pa.Table) -> Table:
         ]
         for each in totals(found)
     ]
-    return Table(
-        "The same entries left by FS-1", ("exits", "in", "positions", "lab", "FS-1", "worst", "best"), cells, left=2
-    )
+    heads = ("exits", "currency", "positions", "lab", "FS-1", "worst", "best")
+    return Table("The same entries left by FS-1", heads, cells, left=2)
 
 
 def _custom(run: Read) -> Section | None:

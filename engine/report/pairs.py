@@ -45,7 +45,7 @@ def _map(
     ring = None if best is None else (float(columns[x][best]), float(columns[y][best]))
     ring = None if ring is None or np.isnan(ring).any() else ring
     top = float(np.nanmax(values))
-    label = f"Heat map of the {what} over {said(x)} and {said(y)}; the highest cell has {top:.3g} {unit}"
+    label = f"Heat map of the {what} over {said(x)} and {said(y)}; the highest cell has {top:.3g}{unit}"
     averaged = ", averaged over the other parameters" if others else ""
     note = f"{what[0].upper()}{what[1:]}{averaged}.{' ◎ the best.' if ring else ''}"
     drawn = Heat(axes[x], axes[y], values, unit, ring=ring)

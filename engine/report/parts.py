@@ -1,5 +1,6 @@
 """What a page is made of: sections of cards, tables, charts and words. A template draws them; nothing here is HTML."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -138,13 +139,22 @@ class Section:
 
 
 def cell(value: Any, key: float | None = None, tone: str = "") -> Cell:
-    """Return a cell of printable text; a dash for None."""
-    return Cell("–" if value is None else plain(value), key, tone)
+    """Return a cell of printable text; a dash for None and for what other rooms call undefined, no sign on a zero."""
+    text = "–" if value in (None, "-") else plain(value)
+    return Cell(_SIGNED_ZERO.sub("", text), key, tone)
+
+
+_SIGNED_ZERO = re.compile(r"^[+-](?=0(\.0*)?( R|%)?$)")
 
 
 def signed(text: str, value: float | None) -> Cell:
     """Return a cell in the colour of its sign, sorted by its value."""
-    return Cell(text, value, tone_of(value))
+    return cell(text, value, tone_of(value))
+
+
+def bps(value: float | None, digits: int = 1) -> str:
+    """Return basis points as a signed percentage, its thousands apart; a dash where undefined."""
+    return "–" if value is None or value != value else f"{value / 100:+,.{digits}f}%"
 
 
 def number(value: float | None, form: str) -> Cell:

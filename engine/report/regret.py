@@ -2,9 +2,9 @@
 
 from ..regret import QUANTILES, Moved, regret
 from ..reopen import Traded
-from ..show import bps, percent, share
+from ..show import percent, share
 from ..values import show_duration
-from .parts import Card, Cards, Part, Section, Table, Words, cell, tone_of
+from .parts import Card, Cards, Part, Section, Table, Words, bps, cell, tone_of
 from .read import Read
 
 
@@ -33,11 +33,12 @@ def section(run: Read, done: Traded) -> Section | None:
         f"Kept of the gain at the high, {found.peaks:,} trades that had one",
         ["quantile", *names],
         [[cell("share"), *(cell(percent(each, 0), each) for each in found.capture)]],
+        wide=True,
     )
     parts: list[Part] = [Cards(cards), kept]
     for title, moves, verb in (
         (f"Left on the table: the rise after {found.sold:,} sales", found.left, "rose"),
-        (f"Saved by the stop: the fall after {found.stopped:,} of them", found.saved, "fell"),
+        (f"Saved by the stop: the fall after {found.stopped:,} stops", found.saved, "fell"),
     ):
         parts.append(_later(title, moves, verb))
     return Section(

@@ -10,11 +10,11 @@ from ...io.runs import read_batches
 from ...kernels.arrays import Floats
 from ..frontier import Landscape
 from ..policy import describe, parse_policy
-from ..show import bps, share, span
+from ..show import share, span
 from ..space import Space, cells, space_in
 from ..surface_grid import grid_of, ranges_of
 from .heat import Axis, Heat, heat, said
-from .parts import Cell, Chart, Part, Section, Table, Words, cell, signed
+from .parts import Cell, Chart, Part, Section, Table, Words, bps, cell, signed
 from .read import Read, rows
 
 TOP, MAPS = 20, 4
@@ -48,8 +48,8 @@ def verdict(run: Read) -> Section | None:
         ]
         for k, check in enumerate(found["checks"], 1)
     ]
-    tried = f"{found['tried']:,} configurations were ever tried on these data" if found.get("tried") else ""
-    looks = f"the holdout was looked at {found['holdout_peeks']} times" if found.get("holdout_peeks") else ""
+    tried = f"{found['tried']:,} configurations were ever tried on these data." if found.get("tried") else ""
+    looks = f"The holdout was looked at {found['holdout_peeks']} times." if found.get("holdout_peeks") else ""
     parts: list[Part] = [
         Words(found["verdict"], _TONES.get(found["verdict"], ""), why),
         Table(
@@ -59,7 +59,7 @@ def verdict(run: Read) -> Section | None:
             left=4,
             words=True,
             wide=True,
-            note="; ".join(filter(None, (tried, looks))),
+            note=" ".join(filter(None, (tried, looks))),
         ),
     ]
     return Section("verdict", "Verdict", parts, lead="Is the winner luck? What each of six checks found.")
@@ -176,6 +176,11 @@ def _value(name: str, value: Any) -> str:
     return "–" if value is None else span(value) if name.endswith("_ms") else f"{value:.4g}"
 
 
+def measured(name: str) -> str:
+    """Return what a figure measures, in words: mean return for avg_return_bps."""
+    return name.replace("avg_", "mean ").removesuffix("_bps").removesuffix("_pct").replace("_", " ")
+
+
 def ranking(run: Read) -> Section:
     """Return the ranked best policies with their bounds."""
     space, _ = space_of(run)
@@ -201,7 +206,7 @@ def ranking(run: Read) -> Section:
             [
                 cell(f"{row['rank']}{'' if row['meets_constraints'] else ' !'}", row["rank"]),
                 *(cell(_value(name, row[name]), row[name]) for name in names),
-                *(signed(bps(row[f"{name}_bps"]), row[f"{name}_bps"]) for name in means),
+                *(signed(bps(row[f"{name}_bps"], 2), row[f"{name}_bps"]) for name in means),
                 *(cell(share(row[name]), row[name]) for name in ("win_rate", "stop_out_rate")),
                 cell(bps(row["max_drawdown_bps"], 0), row["max_drawdown_bps"]),
             ]
@@ -216,7 +221,7 @@ def ranking(run: Read) -> Section:
         note += " ! breaks a constraint."
     best = describe(parse_policy(found[0]["policy_params"])) if found else ""
     table = Table(
-        f"Best of {count}, by {run.manifest.config.get('objective', 'mean')}",
+        f"Best of {count}, by {measured(run.manifest.config.get('objective', 'mean'))}",
         heads,
         lines,
         left=0,

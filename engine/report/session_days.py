@@ -51,7 +51,7 @@ def _ranges(of: Sessions) -> Section | None:
             histogram("Width of valid ranges, in true ranges", label, edges, counts, lambda x: f"{x:.3g}", 0.0)
         )
     parts += [
-        Table("Valid ranges", ("", "10 %", "median", "90 %"), spread),
+        Table("Valid ranges", ("", "10%", "median", "90%"), spread),
         Table("Candles of days", ("", "days"), quality),
     ]
     return Section("ranges", "Opening ranges", parts)
@@ -96,7 +96,7 @@ def _perturbation(of: Sessions) -> Section | None:
         ]
         for row in found
     ]
-    heads = ("setting", "value", "−20 %", "−10 %", "+10 %", "+20 %", "mean change")
+    heads = ("setting", "value", "-20%", "-10%", "+10%", "+20%", "mean change")
     return Section(
         "perturbation",
         "Settings",
@@ -131,5 +131,5 @@ def _listed(of: Sessions) -> Section | None:
     size = of.table.num_rows
     more = f", the first {MOST:,}; the run's tables have all" if size > MOST else ""
     return Section(
-        "list", "Trades, each", [Table("Trades", heads, cells, left=3, fold=f"{size:,} trades{more}", find=True)]
+        "list", "Every trade", [Table("Trades", heads, cells, left=3, fold=f"{size:,} trades{more}", find=True)]
     )

@@ -68,3 +68,8 @@ def columns_of(found: pa.Table) -> dict[str, Any]:
 def in_r(value: float | None, digits: int = 2) -> str:
     """Return R with its sign."""
     return "–" if value is None else f"{value:+.{digits}f} R"
+
+
+def words(name: str) -> str:
+    """Return the name of a metric in words: total R without best day."""
+    return " ".join("R" if word == "r" else word for word in name.split("_"))

@@ -29,7 +29,7 @@ def ranking(run: Read) -> Section | None:
     found = list(rows(run.table("session_trials").slice(0, TOP)))
     names = list(run.manifest.config["search"]["params"])
     heads = ("#", "trial", *(name.partition(".")[2] or name for name in names))
-    heads = (*heads, "trades", "wins", "R each", "total R", "Sharpe", "factor", "deepest fall")
+    heads = (*heads, "trades", "wins", "R each", "total R", "Sharpe", "profit factor", "deepest fall, R")
     cells = [
         [
             cell(f"{row['rank']}{'' if row['enough_trades'] else ' few'}", row["rank"]),
@@ -59,7 +59,7 @@ def maps(run: Read) -> list[Section | None]:
     by = _MEASURES.get(asked, asked)
     columns = pairs.numeric({name: found[name].to_pylist() for name in names})
     drawn = pairs.maps(
-        columns, numbers(found, by), by.replace("_", " "), "R" if by.endswith(("expectancy", "_r")) else "", 0
+        columns, numbers(found, by), by.replace("_", " "), " R" if by.endswith(("expectancy", "_r")) else "", 0
     )
     return [Section("surface", "Settings that were tried", drawn)] if drawn else []
 

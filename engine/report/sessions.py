@@ -13,7 +13,7 @@ from .charts import bins, by_time, histogram, points
 from .examples import EACH, Example, chart, gone
 from .parts import Bar, Card, Cards, Cell, Part, Section, Table, Words, cell, number, signed, text, tone_of
 from .read import Read, numbers, rows
-from .session_facts import Sessions, columns_of, in_r
+from .session_facts import Sessions, columns_of, in_r, words
 
 _SHARES = ("win_rate", "max_drawdown_pct", "ambiguous_rate", "return_on_capital")
 
@@ -36,6 +36,7 @@ def sections(run: Read, only: str | None) -> list[Section | None]:
 
 def _summary(of: Sessions) -> Section:
     row = of.row()
+    fall, grown = text(row["max_drawdown_pct"], ".2%"), row["return_on_capital"]
     best = f"{in_r(row['worst_r'], 1)} … {in_r(row['best_r'], 1)}"
     cards = [
         Card("Total", in_r(row["total_r"]), tone_of(row["total_r"]), f"{best} by the order in candles"),
@@ -44,16 +45,16 @@ def _summary(of: Sessions) -> Section:
         Card("Wins", text(row["win_rate"], ".1%"), note=f"longest run of losses {row['max_consecutive_losses']}"),
         Card("Profit factor", text(row["profit_factor"], ".2f"), note="R won over R lost"),
         Card("Sharpe", text(row["sharpe_ratio"], ".2f"), note="of days, a year of 252"),
-        Card("Deepest fall", in_r(row["max_drawdown_r"]), note=text(row["max_drawdown_pct"], ".2%")),
-        Card("On capital", text(row["return_on_capital"], "+.2%"), tone_of(row["return_on_capital"])),
+        Card("Deepest fall", in_r(row["max_drawdown_r"]), note=f"{fall} of the account"),
+        Card("On capital", text(grown, "+.2%"), tone_of(grown), "of the account at the start"),
     ]
     parts: list[Part] = [Cards(cards)]
     if not row["total_trades"]:
         parts.append(Words("No trades."))
-    if of.only is None:
+    if of.only is None and of.run.table("symbols").num_rows > 2:  # of one symbol and of all: the same twice
         parts.append(_symbols(of))
     names = [name for name in row if name not in ("run_id", "symbol")]
-    every = [[cell(name.replace("_", " ")), cell(_metric(name, row[name]))] for name in names]
+    every = [[cell(words(name)), cell(_metric(name, row[name]))] for name in names]
     return Section("summary", "Summary", [*parts, Table("Metrics", (), every, left=1, fold=f"{len(every)} metrics")])
 
 
@@ -64,7 +65,7 @@ def _metric(name: str, value: Any) -> str | None:
 
 
 def _symbols(of: Sessions) -> Table:
-    heads = ("Symbol", "Trades", "Win Rate", "Total R", "Expectancy", "Profit factor", "Sharpe", "Max DD")
+    heads = ("symbol", "trades", "wins", "total", "expectancy", "profit factor", "Sharpe", "deepest fall")
     cells = [
         [
             cell(row["symbol"] or "all"),
@@ -241,10 +242,10 @@ def _factors(of: Sessions) -> Section | None:
         if row["symbol"] == of.only:
             by.setdefault(row["kind"], []).append(row)
     few = [
-        [cell(name.replace("_", " ")), number(value, ".0%" if "share" in name else "+.2f")]
+        [cell(words(name)), number(value, ".0%" if "share" in name else "+.2f")]
         for name, value in concentration(of.columns, of.row()["sessions"]).items()
     ]
-    heads = ("factor", "with", "win", "R each", "without", "win", "R each", "worth")
+    heads = ("factor", "with", "wins", "R each", "without", "wins", "R each", "worth")
     lines = [
         [
             cell(row["bucket"]),
@@ -279,4 +280,4 @@ def _bucketed(title: str, head: str, found: Sequence[Mapping[str, Any]]) -> Tabl
         ]
         for each in found
     ]
-    return Table(title, (head, "trades", "win", "R each", "total"), cells)
+    return Table(title, (head, "trades", "wins", "R each", "total"), cells)

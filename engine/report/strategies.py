@@ -9,11 +9,11 @@ import numpy as np
 
 from ...io.errors import HighwaterError
 from ..policy import parse_policy
-from ..show import bps, percent, plain, share
+from ..show import percent, plain, share
 from . import pairs
 from .charts import bins, by_time, histogram, points
 from .examples import EACH, Example, chart, gone, levels_of
-from .parts import Card, Cards, Part, Section, Table, Words, cell, signed, tone_of
+from .parts import Card, Cards, Part, Section, Table, Words, bps, cell, signed, tone_of
 from .read import Read, numbers
 from .trades import Done, exits, months, pct
 
@@ -60,7 +60,7 @@ def _summary(run: Read, ranked: list[dict[str, Any]]) -> Section:
         paid = int((profits > 0).sum())
         cards += [
             Card("Best Sharpe", sharpe, tone_of(row["sharpe"]), row["strategy_id"]),
-            Card("Its return", total, tone_of(row["total_return"]), f"deepest drawdown {down}"),
+            Card("Its return", total, tone_of(row["total_return"]), f"deepest fall {down}"),
             Card("Its trades", trades, note=f"wins {wins}"),
             Card("Strategies that paid", f"{paid:,}", note=f"of {profits.size:,} that were traded"),
         ]
@@ -73,7 +73,7 @@ def _summary(run: Read, ranked: list[dict[str, Any]]) -> Section:
 def _ranking(run: Read, ranked: list[dict[str, Any]], count: int) -> Section:
     from ..traces.show import HEX, earned, what
 
-    heads = ("strategy", "series", "what", "hash", "sharpe", "return", "drawdown", "wins", "trades", "a trade")
+    heads = ("strategy", "series", "what", "hash", "Sharpe", "return", "deepest fall", "wins", "trades", "a trade")
     cells = []
     for row in ranked:
         sharpe, total, down, wins, trades = earned(row)
@@ -147,7 +147,7 @@ def _filters(run: Read) -> Section | None:
             ]
             for each in report.clauses
         ]
-        heads = ("level", "rules", "signals pass only where", "before", "after", "")
+        heads = ("level", "rules", "signals pass only where", "before", "after", "kept")
         parts.append(Table(f"{symbol}, {report.bars:,} candles", heads, cells, left=3, wide=True))
     return (
         Section("filters", "Filters", parts, "Candles with a signal before and after each clause.") if parts else None

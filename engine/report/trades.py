@@ -9,10 +9,10 @@ from ...kernels.arrays import Floats, Ints
 from .. import reopen
 from ..policy import Policy, describe
 from ..reopen import Traded
-from ..show import bps, plain, share, span
+from ..show import plain, share, span
 from ..values import show_instant
 from .charts import bins, by_time, histogram, points
-from .parts import Bar, Card, Cards, Cell, Section, Table, Words, cell, signed, tone_of
+from .parts import Bar, Card, Cards, Cell, Section, Table, Words, bps, cell, signed, tone_of
 from .read import Read, numbers, rows
 
 MOST = 1000  # trades of the table
@@ -86,8 +86,8 @@ def summary(run: Read, policy: Policy) -> Section:
         Card("Kept of the gain", share(row["median_tail_capture"]), note="of that at the high, median"),
         Card(
             "Candle bounds",
-            row["verdict"] or "–",
-            note=f"{between} by the order inside candles; {share(row['ambiguous_rate'])} hang on it",
+            between,
+            note=f"{row['verdict'] or '–'}: {share(row['ambiguous_rate'])} hang on the order inside candles",
         ),
     ]
     return Section("summary", "Summary", [Cards(cards), Words(f"Exits: {describe(policy)}")])
@@ -170,10 +170,9 @@ def _said(done: Done) -> list[str]:
     ]
 
 
-def fine(value: float) -> str:
-    """Return basis points as a percentage with as many digits as tell small ones apart."""
-    size = abs(value)
-    return bps(value, 0 if size >= 100_000 else 1 if size >= 500 else 2 if size >= 10 else 3)
+def fine(value: float, among: Floats) -> Cell:
+    """Return basis points as a cell, with as many digits as tell apart the values ``among`` which it stands."""
+    return signed(bps(value, 2 if np.abs(among).max(initial=0.0) >= 100 else 3), value)
 
 
 def exits(done: Done) -> Table:
@@ -192,7 +191,7 @@ def exits(done: Done) -> Table:
                 cell(names[k]),
                 count,
                 cell(f"{counts[k] / reasons.size:.1%}", float(counts[k])),
-                signed(fine(mean), mean),
+                fine(mean, done.ret),
                 cell(f"{(mine > 0).mean():.0%}", float((mine > 0).mean())),
                 cell(span(held), held),
             ]
@@ -217,7 +216,7 @@ def months(ts: Ints, ret: Floats) -> Table:
     for year in sorted({1970 + m // 12 for m in every}):
         parts = [ret[stamps == (year - 1970) * 12 + m] for m in range(12)] + [ret[stamps // 12 + 1970 == year]]
         means = [float(part.mean()) if part.size else None for part in parts]
-        cells.append([cell(f"{year} mean"), *(cell("") if x is None else signed(fine(x), x) for x in means)])
+        cells.append([cell(f"{year} mean"), *(cell("") if x is None else fine(x, ret) for x in means)])
         cells.append([cell("trades"), *(cell(f"{part.size:,}" if part.size else "") for part in parts)])
     return Table("Mean return by month of entry (UTC)", ("", *_MONTHS, "year"), cells, wide=True, note=note)
 
@@ -227,10 +226,10 @@ def _month(name: str, ret: Floats) -> list[Cell]:
     return [
         cell(name),
         cell(f"{ret.size:,}", ret.size),
-        signed(fine(mean), mean),
-        signed(fine(median), median),
+        fine(mean, ret),
+        fine(median, ret),
         cell(share(wins), wins),
-        signed(fine(total), total),
+        fine(total, ret),
     ]
 
 
@@ -246,7 +245,7 @@ def listed(done: Done) -> Table:
             cell(f"{done.exit_px[i]:.6g}", float(done.exit_px[i])),
             cell(span(float(done.exit_ts[i] - done.entry_ts[i])), int(done.exit_ts[i] - done.entry_ts[i])),
             cell(done.reason[i]),
-            signed(fine(float(done.ret[i])), float(done.ret[i])),
+            fine(float(done.ret[i]), done.ret),
             cell(bps(float(done.mae[i])), float(done.mae[i])),
             cell(bps(float(done.mfe[i])), float(done.mfe[i])),
         ]

@@ -13,6 +13,20 @@ from report_runs import KINDS, make
 
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 ROLES = {"serious", "critical"}
+# Cells and cards that hide a part of their text, and texts of a chart that run into each other.
+CUT_OR_MET = """() => {
+  const seen = [...document.querySelectorAll("dd, td, th, p, summary")].filter(e => e.offsetParent)
+  const cut = seen.filter(e => getComputedStyle(e).overflow === "hidden" && e.scrollWidth > e.clientWidth + 1)
+  const met = []
+  for (const part of document.querySelectorAll(".chart > svg")) {
+    const texts = [...part.querySelectorAll("text:not(.sign)")].map(e => [e.textContent, e.getBoundingClientRect()])
+    texts.filter(([, a]) => a.width).forEach(([text, a], i, all) => all.slice(i + 1).forEach(([other, b]) => {
+      const across = a.left < b.right && b.left < a.right
+      if (across && a.top < b.bottom - 3 && b.top < a.bottom - 3) met.push(text + " / " + other)
+    }))
+  }
+  return [...cut.map(e => e.textContent), ...met]
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +78,7 @@ def test_a_page_fits_and_is_accessible(opened, kind, size, scheme):
 
     assert SIZES[size][0] == tab.evaluate("document.documentElement.scrollWidth")
     assert tab.locator("section").count() > 3
+    assert [] == tab.evaluate(CUT_OR_MET)
     found = Axe().run(tab).response["violations"]
     assert [] == [
         (each["id"], each["nodes"][0]["html"][:200], each["nodes"][0].get("failureSummary", "")[:300])

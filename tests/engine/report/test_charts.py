@@ -111,8 +111,8 @@ def test_a_heat_map_marks_the_winner_and_where_all_around_pays():
     chart = heat.heat("t", "l", Heat(x, y, np.array([[-1.0, 2.0], [np.nan, 1.0]]), "%", safe, (2.5, 0.1), [(1.2, 1.5)]))
 
     assert [(250, 250, "○"), (750, 750, "◎")] == [(each.x, each.y, each.text) for each in chart.marks]
-    assert ["tp 1 to 2, sl 0.9\nempty", "tp 2 to 3, sl 0.9\n1 %"] == chart.data["text"][:2]
-    assert "tp 2 to 3, sl 0.5\n2 %; all around it pays" == chart.data["text"][3]
+    assert ["tp 1 to 2, sl 0.9\nempty", "tp 2 to 3, sl 0.9\n1%"] == chart.data["text"][:2]
+    assert "tp 2 to 3, sl 0.5\n2%; all around it pays" == chart.data["text"][3]
     assert {"cell l4", "cell g8", "cell g4", "halo", "plateau"} == {each.style for each in chart.shapes}
     assert 4 == len(re.findall("M", shape(chart, "plateau")))
 
@@ -121,7 +121,7 @@ def test_maps_over_pairs_hold_the_means():
     columns = {"a": np.array([1.0, 1.0, 2.0, 2.0]), "b": np.array([5.0, 6.0, 5.0, 5.0]), "c": np.full(4, 7.0)}
     (chart,) = pairs.maps(columns, np.array([1.0, 2.0, 3.0, 5.0]), "sharpe", "", 3)
 
-    assert ["a 1, b 6\n2 ", "a 2, b 6\nempty", "a 1, b 5\n1 ", "a 2, b 5\n4 "] == chart.data["text"]
+    assert ["a 1, b 6\n2", "a 2, b 6\nempty", "a 1, b 5\n1", "a 2, b 5\n4"] == chart.data["text"]
     assert [(750.0, 750.0)] == [(each.x, each.y) for each in chart.marks]
 
 

@@ -116,7 +116,8 @@ def test_the_numbers_are_those_of_the_artifacts(made, kind):
     assert bps(row["median_return_bps"], 2) == cards["Median return"]
     assert f"{row['trades_count']:,}" == cards["Trades"]
     assert share(row["win_rate"]) == cards["Wins"]
-    assert row["verdict"] == cards["Candle bounds"]
+    assert f"{bps(row['mean_worst_bps'])} … {bps(row['mean_best_bps'])}" == cards["Candle bounds"]
+    assert f"{row['verdict']}: {share(row['ambiguous_rate'])} hang on the order inside candles" in taken.text
 
     reasons = trades["exit_reason"].drop_null().to_pylist()
     mix = taken.rows["How trades ended"][1:]
@@ -144,7 +145,7 @@ def test_the_ranking_the_verdict_and_the_map_are_those_of_the_artifacts(made, ki
     deepest = bps(frontier[0]["max_drawdown_bps"])
 
     assert [str(row["rank"]) for row in frontier[:20]] == [line[0] for line in lines]
-    assert [bps(row["avg_return_bps"]) for row in frontier[:20]] == [line[heads.index("mean")] for line in lines]
+    assert [bps(row["avg_return_bps"], 2) for row in frontier[:20]] == [line[heads.index("mean")] for line in lines]
     assert f"Deepest: {deepest} of one stake." in taken.text
 
     assert guards["verdict"] in taken.text
@@ -161,7 +162,7 @@ def test_the_ranking_the_verdict_and_the_map_are_those_of_the_artifacts(made, ki
         means = {}
         for row in table.to_pylist():
             means.setdefault(tuple(row[name] for name in names), []).append(row["avg_return_bps"])
-        expected = {f"{np.mean(values) / 100:.3g} %" for values in means.values()}
+        expected = {f"{np.mean(values) / 100:.3g}%" for values in means.values()}
         assert expected == {cell.partition(";")[0] for cell in cells}
 
 
@@ -175,7 +176,7 @@ def test_callers_stand_with_their_intervals(made, kind):
         ends = f" [{share(row['hit_2x_low'])}, {share(row['hit_2x_high'])}]" if row["hit_2x_low"] is not None else ""
         rates.append("–" if row["hit_2x_rate"] is None else share(row["hit_2x_rate"]) + ends)
 
-    assert rates == [line[heads.index("reached 2x, 95 %")] for line in lines]
+    assert rates == [line[heads.index("reached 2x, 95%")] for line in lines]
     assert [f"{row['calls']:,}" for row in found] == [line[heads.index("calls")] for line in lines]
 
 
@@ -195,7 +196,7 @@ def test_curves_end_at_the_chances_of_the_artifact(made):
 def test_backtests_of_a_lab_are_those_of_the_artifact(made):
     run, _, _, taken = made("lab")
     found = read_artifact(run, "lab_analytics").to_pylist()
-    heads, *lines = taken.rows[f"Best of {len(found)} backtests, by return on balance pct"]
+    heads, *lines = taken.rows[f"Best of {len(found)} backtests, by return on balance"]
     profit = taken.data[_first(taken, "Realised profit")]["series"][0]["text"][-1].split(": ")[1]
 
     assert [f"{row['realized_profit']:+,.2f}" for row in found[:25]] == [line[heads.index("profit")] for line in lines]
