@@ -8,12 +8,11 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from ..io.candle_rows import taken
 from ..io.candles import CandleSet
 from ..io.columns import NO_TIME, iso
 from ..io.errors import DataError, IntegrityError, UsageError
 from ..io.trades import Trades
-from ..kernels.arrays import Candles
+from ..kernels.arrays import Candles, of_rows
 from . import show
 from .hindsight import IMPOSSIBLE, MEANING, NO_CANDLE, OPEN, POSSIBLE, REASONS, audit
 from .lookahead import Leak, Verdict
@@ -47,7 +46,7 @@ def _series(found: CandleSet, least: int) -> Iterator[tuple[str, Candles]]:
     """Yield each token and its candles, series with fewer than ``least`` left out."""
     for token, first, last in zip(found.tokens, found.offsets[:-1], found.offsets[1:], strict=True):
         if last - first >= least:
-            yield token, taken(found.candles, slice(first, last))
+            yield token, of_rows(found.candles, slice(first, last))
 
 
 def _clean(verdicts: list[Verdict], left_out: int) -> str:

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -142,11 +142,6 @@ def joined(parts: list[CandleRows]) -> CandleRows:
     bars = Candles(*(np.concatenate(arrays) for arrays in zip(*(part.bars for part in parts), strict=True)))
     length = np.concatenate([part.length for part in parts])
     return CandleRows(tuple(ids), np.concatenate(code), bars, length, any(part.guessed for part in parts))
-
-
-def taken(bars: Candles, rows: Any) -> Candles:
-    """Return the rows that an index or mask picks."""
-    return Candles(bars.ts[rows], *cast(Any, [a[rows] for a in bars[1:]]))
 
 
 def time_unit_error(place: str, reason: str) -> SchemaError:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels.arrays import Candles, Ints, candles, column
+from ..kernels.arrays import Candles, Ints, candles, column, of_rows
 from . import files
-from .candle_rows import PRICES, CandleRows, candle_files, joined, row_blocks, size_of, taken, time_unit_error
+from .candle_rows import PRICES, CandleRows, candle_files, joined, row_blocks, size_of, time_unit_error
 from .columns import PER_SECOND, bar_name, iso
 from .errors import DataError, SchemaError, UsageError
 from .resample import resample
@@ -204,7 +204,7 @@ def settled(
     """Return rows that were judged as a set, given the interval of their market."""
     tokens, bars, series, keep, verdicts, messages = one
     if keep.size < series.size or verdicts.unsorted.any():
-        bars, series = taken(bars, keep), series[keep]
+        bars, series = of_rows(bars, keep), series[keep]
     held = np.searchsorted(series, np.arange(len(tokens) + 1))
     ts = bars.ts - interval if options.ts_label == "close" else bars.ts
     off_grid = np.bincount(series[ts % interval != 0], minlength=len(tokens))
@@ -245,7 +245,7 @@ def of_one_length(rows: CandleRows, lengths: Ints, options: CandleOptions, place
             f"{place} holds bars of several intervals ({found}); choose one with --interval", "E_INTERVAL"
         )
     mine = rows.length == asked
-    return rows._replace(code=rows.code[mine], bars=taken(rows.bars, mine), length=rows.length[mine])
+    return rows._replace(code=rows.code[mine], bars=of_rows(rows.bars, mine), length=rows.length[mine])
 
 
 def _grouped(rows: CandleRows) -> tuple[tuple[str, ...], Ints, Candles]:
@@ -257,7 +257,7 @@ def _grouped(rows: CandleRows) -> tuple[tuple[str, ...], Ints, Candles]:
     code, bars = rank[rows.code], rows.bars
     if np.any(code[1:] < code[:-1]):
         order = np.argsort(code, kind="stable")
-        code, bars = code[order], taken(bars, order)
+        code, bars = code[order], of_rows(bars, order)
     return tuple(name for name, _ in tokens), np.searchsorted(code, np.arange(len(tokens) + 1)), bars
 
 

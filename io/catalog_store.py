@@ -63,22 +63,25 @@ def current(root: str | Path) -> Path:
     raise IntegrityError(f"the catalog in {folder} is damaged; highwater catalog sync rebuilds it")
 
 
-@contextlib.contextmanager
-def connected(root: str | Path, **config: Any) -> Iterator[Any]:
-    """Yield a DuckDB connection with the catalog attached read-only as ``catalog``; ``config`` are its settings."""
+def connect(root: str | Path, **config: Any) -> Any:
+    """Return a DuckDB connection with the catalog attached read-only as ``catalog``; ``config`` are its settings."""
     import duckdb
 
-    with contextlib.closing(duckdb.connect(":memory:", config={**_SAFE, **config})) as database:
-        while True:
-            path = current(root)
-            try:
-                database.execute(f"ATTACH {quoted(path)} AS catalog (READ_ONLY)")
-                break
-            except duckdb.Error as error:
-                if path.exists():
-                    text = f"{path} cannot be read: {one_line(error)}"
-                    raise IntegrityError(f"{text}; highwater catalog sync rebuilds it") from error
-        yield database
+    database = duckdb.connect(":memory:", config={**_SAFE, **config})
+    while True:
+        path = current(root)
+        try:
+            database.execute(f"ATTACH {quoted(path)} AS catalog (READ_ONLY)")
+            return database
+        except duckdb.Error as error:
+            if path.exists():
+                text = f"{path} cannot be read: {one_line(error)}"
+                raise IntegrityError(f"{text}; highwater catalog sync rebuilds it") from error
+
+
+def connected(root: str | Path, **config: Any) -> contextlib.AbstractContextManager[Any]:
+    """Return ``connect``'s connection, which is closed at the end of the block."""
+    return contextlib.closing(connect(root, **config))
 
 
 def rows(root: str | Path, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..kernels.arrays import Candles, candles
-from .candle_rows import taken
+from ..kernels.arrays import Candles, candles, of_rows
 from .digest import canonical_json, config_digest
 from .durable import disk_errors, make_folder
 from .errors import BusyError
@@ -134,7 +133,7 @@ def gathered(cuts: Iterable[Cut], folder: Path) -> Iterator[Cut]:
         columns = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in Candles._fields]
         for cut in cuts:
             size = int(cut.offsets[-1])
-            last = taken(cut.candles, slice(size - 1, size)) if size else last
+            last = of_rows(cut.candles, slice(size - 1, size)) if size else last
             for file, values in zip(columns, cut.candles, strict=True):
                 file.write(np.ascontiguousarray(values[:size]).data)
             told.append(dataclasses.replace(cut, candles=_NONE, offsets=cut.offsets + rows))

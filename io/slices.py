@@ -20,9 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..kernels.arrays import Candles, Ints, candles
+from ..kernels.arrays import Candles, Ints, candles, of_rows
 from .account import tell
-from .candle_rows import taken
 from .candles import CandleSet
 from .digest import ContentHash, canonical_json
 from .durable import disk_errors, make_folder
@@ -122,7 +121,7 @@ def cut(found: CandleSet, spans: Spans) -> Cut:
     kept, offsets = _rows_of(found, spans)
     wanted = set(spans.tokens)
     reports = [r for r in found.reports if r.token in wanted]
-    bars = taken(found.candles, kept)
+    bars = of_rows(found.candles, kept)
     return Cut(
         bars,
         found.tokens,

@@ -160,7 +160,7 @@ class Costs(NamedTuple):
     fixed: float = 0.0
 
 
-C = TypeVar("C", Alerts, Windows)
+C = TypeVar("C", Candles, Alerts, Windows)
 
 
 def column(values: ArrayLike, dtype: Any = np.float64) -> NDArray[Any]:
@@ -173,7 +173,7 @@ def column(values: ArrayLike, dtype: Any = np.float64) -> NDArray[Any]:
 
 
 def of_rows(columns: C, rows: NDArray[Any] | slice) -> C:
-    """Return some rows of alerts or windows, each column as ``column`` returns it."""
+    """Return some rows of candles, alerts or windows, each column as ``column`` returns it."""
     return columns._make(column(part[rows], part.dtype) for part in columns)
 
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from . import packed as p
 from .arrays import Ints, column, of_rows
+from .axes import axes_of, tiled
 from .exits import FILL, micro, net_return, simulate
 from .jit import compiled, share
 from .staircase import index_all, leap
-from .tables import axes_of, blocks_of, tiled
+from .tables import blocks_of
 from .walk import blocks_for, entry_of, policy_of, window_of
 
 BLOCK = 4096  # alerts whose records are held at once

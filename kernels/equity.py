@@ -67,11 +67,8 @@ def closed(account, until, day_ends, daily):
 @compiled
 def carried(account, position, fills, until, market, how, daily):
     """Return the ``Account`` after a position marked at each close before candle ``until``, and left."""
-    close, direction, first = (
-        market.bars.close,
-        position["direction"],
-        position["entry_bar"] + (1 if how.at_close else 0),
-    )
+    close, direction = market.bars.close, position["direction"]
+    first = position["entry_bar"] + (1 if how.at_close else 0)
     base, left, acc, k = account.equity, 10000, 0.0, 0
     equity, high, drawdown, day, before = account
     for i in range(position["entry_bar"], until):

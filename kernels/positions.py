@@ -19,20 +19,9 @@ from .mirror import mirrored, short_excursions, short_return
 from .walk import no_blocks
 
 DAY = 86_400_000
-WHOLE = (
-    "direction",
-    "entry_bar",
-    "entry_ts",
-    "until",
-    "exit_bar",
-    "exit_ts",
-    "reason",
-    "n_fills",
-    "ret_q",
-    "bars_held",
-)
+_WHOLE = "direction entry_bar entry_ts until exit_bar exit_ts reason n_fills ret_q bars_held"
 POSITION = np.dtype(
-    [*((name, "i8") for name in WHOLE), *((name, "f8") for name in ("entry_px", "exit_px", "gross", "ret"))]
+    [*((name, "i8") for name in _WHOLE.split()), *((name, "f8") for name in ("entry_px", "exit_px", "gross", "ret"))]
 )
 AROUND = np.dtype([*((name, "f8") for name in ("worst", "best", "mae", "mfe")), ("ambiguous", "?")])
 

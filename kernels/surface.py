@@ -15,13 +15,14 @@ from numba import get_num_threads
 
 from . import packed as p
 from .arrays import Policy, column
+from .axes import Axes
 from .bounds import NOTE
 from .jit import compiled, share
 from .medians import medians_of
 from .runs import ends_from, exit_at, levels_of, runs_of, within
 from .search import TALLY
 from .staircase import index_all
-from .tables import CANDLE, Axes, outcome, parted, partings_of, rows_of, started
+from .tables import CANDLE, outcome, parted, partings_of, rows_of, started
 from .walk import entry_of, policy_of, window_of
 
 STRIPE = 8 * 2**20  # bytes of differences that one thread fills at once

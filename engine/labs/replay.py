@@ -14,9 +14,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ...io import lab_schemas, schemas
-from ...io.candle_rows import taken
 from ...io.slices import Slice
-from ...kernels.arrays import Candles, Floats, Ints
+from ...kernels.arrays import Candles, Floats, Ints, of_rows
 from .analysis import CENT, Analysis
 
 NEAR = 1e-9  # of a price: what decimals lose on their way
@@ -140,7 +139,7 @@ def _nothing(size: int) -> _Held:
 
 def _bars(piece: Slice, token: str) -> Candles:
     i = piece.facts.tokens.index(token)
-    return taken(piece.candles, slice(piece.facts.offsets[i], piece.facts.offsets[i + 1]))
+    return of_rows(piece.candles, slice(piece.facts.offsets[i], piece.facts.offsets[i + 1]))
 
 
 def _against(orders: Orders, here: Ints, bars: Candles, step: int) -> _Held:
@@ -195,7 +194,9 @@ def _again(orders: Orders, here: Ints, bars: Candles, step: int) -> tuple[Floats
         row = here[k]
         last = int(np.searchsorted(bars.ts, orders.at[row], "right"))
         price[k], ts[k] = _at_level(
-            taken(bars, slice(int(first[k]), last)), float(orders.asked[row]), not orders.exit[row] ^ orders.short[row]
+            of_rows(bars, slice(int(first[k]), last)),
+            float(orders.asked[row]),
+            not orders.exit[row] ^ orders.short[row],
         )
     return price, ts
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ...io.candle_rows import taken
-from ...kernels.arrays import Candles
+from ...kernels.arrays import Candles, of_rows
 from ..policy import Policy
 from ..reopen import Traded
 from ..show import span
@@ -207,7 +206,7 @@ def _around(one: Example) -> Candles:
     lo, hi = np.searchsorted(
         one.bars.ts, [one.entry[0] - max(held // 3, 12 * one.step), one.exit[0] + max(held // 2, 20 * one.step)]
     )
-    some = taken(one.bars, slice(int(lo), int(hi)))
+    some = of_rows(one.bars, slice(int(lo), int(hi)))
     if some.ts.size <= _MOST:
         return some
     each = -(-((one.exit[0] - one.entry[0]) * 2 // one.step) // _MOST) or 1

@@ -11,14 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...io.candle_rows import taken
 from ...io.durable import open_plain
 from ...io.errors import IntegrityError, UsageError
 from ...io.manifest import COMPLETED, Manifest
 from ...io.runs import read_artifact, read_manifest, verify
 from ...io.slices import Slice, holding
 from ...io.slices import verify as verify_slice
-from ...kernels.arrays import Candles, Floats
+from ...kernels.arrays import Candles, Floats, of_rows
 from ..recipe import Prepared
 from ..reopen import as_entered
 
@@ -80,7 +79,7 @@ class Read:
             return None
         i = piece.facts.tokens.index(token)
         some = slice(piece.facts.offsets[i], piece.facts.offsets[i + 1])
-        return taken(piece.candles, some)
+        return of_rows(piece.candles, some)
 
 
 def opened(path: Path, slices: Path) -> Read:

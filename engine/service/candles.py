@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ...io.candle_rows import taken
 from ...io.config import nearest
 from ...io.errors import MissingError, UsageError
 from ...io.folders import status
 from ...io.slices import Slice, candle_table, holding, verify
+from ...kernels.arrays import of_rows
 from .results import is_session, trades
 from .runs import Run, check_page
 
@@ -59,7 +59,7 @@ def ohlc(
     begin = 0 if from_ms is None else int(np.searchsorted(ts, from_ms))
     end = ts.size if to_ms is None else int(np.searchsorted(ts, to_ms))
     rows = slice(first + begin, first + min(end, begin + limit))
-    return Span(symbol, facts.interval_ms, candle_table(taken(one.candles, rows)), max(0, end - begin))
+    return Span(symbol, facts.interval_ms, candle_table(of_rows(one.candles, rows)), max(0, end - begin))
 
 
 def around(

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ...io.catalog import sync
-from ...io.catalog_store import FOLDER, POINTER, connected
+from ...io.catalog_store import FOLDER, POINTER, connect
 from ...io.errors import BusyError, HighwaterError, MissingError
 from .limits import MEMORY, TIME_S, limited
 
@@ -69,7 +69,6 @@ class _Held:
 
     root: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
-    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     database: Any = None
     generation: bytes = b""
     listing: Listing | None = None
@@ -167,13 +166,11 @@ def _pointer(root: Path) -> bytes:
 
 
 def _attach(held: _Held, pointer: bytes) -> Listing:
-    """Open the newest generation and return its listing; cursors on the one before read on."""
-    with contextlib.ExitStack() as stack:
-        database = stack.enter_context(connected(held.root, memory_limit=f"{MEMORY}B", temp_directory=""))
-        found = database.sql(_LISTED).to_arrow_table().combine_chunks()
-        database.execute("SET threads = 1")
-        database.execute("SET enable_external_access = false")
-        database.execute("SET lock_configuration = true")
-        held.stack.close()
-        held.stack, held.database, held.generation = stack.pop_all(), database, pointer
+    """Open the newest generation and return its listing; whoever reads on the connection before keeps it open."""
+    database = connect(held.root, memory_limit=f"{MEMORY}B", temp_directory="")
+    found = database.sql(_LISTED).to_arrow_table().combine_chunks()
+    database.execute("SET threads = 1")
+    database.execute("SET enable_external_access = false")
+    database.execute("SET lock_configuration = true")
+    held.database, held.generation = database, pointer
     return Listing(found, hashlib.sha256(pointer).hexdigest())

@@ -27,9 +27,8 @@ def limited(database: Any, time_s: float = TIME_S) -> Iterator[Any]:
     time_s = left(time_s)
     if not _SLOTS.acquire(timeout=time_s):
         raise BusyError(f"{AT_ONCE} questions are being answered already; ask again")
-    cursor = database.cursor()
     try:
-        with timed(cursor, time_s):
+        with contextlib.closing(database.cursor()) as cursor, timed(cursor, time_s):
             yield cursor
     except duckdb.InterruptException as error:
         raise BusyError(f"the answer takes longer than {time_s:g} s; ask for less") from error
@@ -40,7 +39,6 @@ def limited(database: Any, time_s: float = TIME_S) -> Iterator[Any]:
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         raise UsageError(one_line(error)) from error
     finally:
-        cursor.close()
         _SLOTS.release()
 
 

@@ -8,7 +8,6 @@ from typing import Literal, cast
 
 import numpy as np
 
-from ...io.candle_rows import taken
 from ...io.candles import CandleSet
 from ...io.errors import DataError, HighwaterError, UsageError
 from ...io.manifest import Input
@@ -18,7 +17,7 @@ from ...io.sources.clock import other_clock
 from ...io.sources.load import load
 from ...io.sources.series import Binance, Files, Series, Source, Span, Synthetic, Yahoo
 from ...io.sources.sessions import Walk
-from ...kernels.arrays import candles, column
+from ...kernels.arrays import candles, column, of_rows
 from ..progress import progress
 from ..recipe import Clock
 from ..settings import Rows, Store
@@ -88,7 +87,7 @@ class Given:
         """Return the session candles of a symbol that has any."""
         facts = self.piece.facts
         i = facts.tokens.index(symbol)
-        bars = taken(self.piece.candles, slice(facts.offsets[i], facts.offsets[i + 1]))
+        bars = of_rows(self.piece.candles, slice(facts.offsets[i], facts.offsets[i + 1]))
         found = ground_of(bars, facts.interval_ms, self.hours[symbol])
         since = sum(day < self.since for day in found.hours.days) if self.since else 0
         return replace(found, since=since)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...io import files
-from ...io.candle_rows import candle_files, taken
+from ...io.candle_rows import candle_files
 from ...io.candles import CandleSet, read_candles
 from ...io.columns import TOKEN, bar_name, find, iso
 from ...io.config import nearest
@@ -17,7 +17,7 @@ from ...io.files import describe, unchanged
 from ...io.manifest import Input, Manifest
 from ...io.slices import Slice, Spans, build, candle_table, fingerprint, holding
 from ...io.slices import find as find_slice
-from ...kernels.arrays import Candles
+from ...kernels.arrays import Candles, of_rows
 from ..settings import Store
 from ..trace_settings import Market
 
@@ -56,7 +56,7 @@ def series_in(piece: Slice, symbols: Sequence[str] | None = None) -> list[Series
     found = []
     for symbol in symbols or [token for token, i in place.items() if offsets[i] < offsets[i + 1]]:
         first, last = offsets[place[symbol]], offsets[place[symbol] + 1]
-        bars = taken(piece.candles, slice(first, last))
+        bars = of_rows(piece.candles, slice(first, last))
         found.append(Series(symbol, bars, piece.facts.interval_ms, content_sha256(candle_table(bars))))
     return found
 
@@ -209,5 +209,5 @@ def _cut(found: CandleSet, market: Market, symbol: str) -> Series:
     first, last = found.offsets[i], found.offsets[i + 1]
     ts = found.candles.ts[first:last]
     start, end = (int(first + k) for k in np.searchsorted(ts, (lo, hi)))
-    bars = taken(found.candles, slice(start, end))
+    bars = of_rows(found.candles, slice(start, end))
     return Series(symbol, bars, found.interval_ms, content_sha256(candle_table(bars)))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...kernels.arrays import Candles, candles, column
-from ..candle_rows import CandleRows, taken
+from ...kernels.arrays import Candles, candles, column, of_rows
+from ..candle_rows import CandleRows
 from ..candles import CandleOptions, CandleSet, SeriesReport, clean
 from ..digest import arrays_sha256, config_digest
 from ..errors import DataError, HighwaterError, IntegrityError
@@ -143,7 +143,7 @@ def _raw(symbol: str, source: Source, span: Span, now: datetime) -> Candles:
 def _cleaned(symbol: str, bars: Candles, span: Span, now: datetime) -> CandleSet:
     """Return what a source gave, judged as a file's rows are, without the candle that is still being traded."""
     over = bars.ts + span.interval_ms <= now.timestamp() * 1000
-    bars = taken(bars, over)
+    bars = of_rows(bars, over)
     options = CandleOptions(interval_ms=span.interval_ms, on_unsorted="sort", on_dup_conflict="last")
     zeros = np.zeros(bars.ts.size, np.int64)
     if not bars.ts.size:

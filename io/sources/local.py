@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...kernels.arrays import Ints, column
+from ...kernels.arrays import Ints, column, of_rows
 from .. import files
-from ..candle_rows import CandleRows, joined, read_rows, taken
+from ..candle_rows import CandleRows, joined, read_rows
 from ..candles import CandleOptions, CandleSet, clean
 from ..columns import TOKEN, bar_name, find, iso
 from ..config import nearest
@@ -113,7 +113,7 @@ def _series(symbol: str, name: str, read_of: list, source: Files, span: Span) ->
         mine = rows.code == (rows.names.index(name) if name in rows.names else -1)
         if mine.any():
             parts.append(
-                CandleRows((symbol,), rows.code[mine] * 0, taken(rows.bars, mine), rows.length[mine], rows.guessed)
+                CandleRows((symbol,), rows.code[mine] * 0, of_rows(rows.bars, mine), rows.length[mine], rows.guessed)
             )
             sources.append(file)
     if not parts:
@@ -148,7 +148,7 @@ def within(found: CandleSet, span: Span) -> CandleSet:
     if first == last:
         held = f"they run from {iso(int(ts[0]))} to {iso(int(ts[-1]))}" if ts.size else "there are none at all"
         raise DataError(f"{found.tokens[0]} has no candles from {span.first} to before {span.end}; {held}")
-    bars = taken(found.candles, slice(first, last))
+    bars = of_rows(found.candles, slice(first, last))
     ends = (int(bars.ts[0]), int(bars.ts[-1]))
     report = replace(found.reports[0], rows_out=last - first, first_ts=ends[0], last_ts=ends[1])
     offsets = column(np.array([0, last - first]), np.int64)

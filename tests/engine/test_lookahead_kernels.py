@@ -12,6 +12,7 @@ from highwater.engine.futures import FUTURES
 from highwater.engine.lookahead import KNOWN_MS, first_leak
 from highwater.io.resample import resample
 from highwater.kernels.arrays import ENTRY, INTRABAR, NEVER, OK, REASONS, Alerts, Policies, Rules, column, costs
+from highwater.kernels.axes import Axes
 from highwater.kernels.bounds import NOTE, bracket, bracket_all
 from highwater.kernels.days import by_day_tables, returns_bars
 from highwater.kernels.entries import enter_all, entry_rule
@@ -22,7 +23,7 @@ from highwater.kernels.paths import UNDEFINED, measure_all
 from highwater.kernels.search import search_all
 from highwater.kernels.staircase import index_all
 from highwater.kernels.surface import surface_all
-from highwater.kernels.tables import CANDLE, Axes, returns_tables, rows_of, tally_tables
+from highwater.kernels.tables import CANDLE, returns_tables, rows_of, tally_tables
 from highwater.kernels.walk import entry_of, no_blocks, policy_of, window_of
 from kernel_market import STEP, candles_of, frozen, long_bars, picked, policies_of
 

@@ -31,8 +31,8 @@ from highwater.engine.values import Range, parse_size
 from highwater.io.errors import LimitError, UsageError
 from highwater.io.runs import read_artifact, read_manifest
 from highwater.kernels import packed
+from highwater.kernels.axes import axes_of
 from highwater.kernels.stats import quantile
-from highwater.kernels.tables import axes_of
 from hypothesis import given
 from hypothesis import strategies as st
 from small_market import HORIZON, by_token, tables

@@ -3,13 +3,11 @@ import functools
 import numpy as np
 import pytest
 from highwater.io.alerts import read_alerts
-from highwater.kernels import packed, tables
-from highwater.kernels.arrays import NEVER, Costs, Policies, Rules, column, costs
+from highwater.kernels import axes, packed
+from highwater.kernels.arrays import NEVER, Costs, Policies, Rules, costs
 from highwater.kernels.jit import threads
 from highwater.kernels.search import TALLY, search_all, tally_all
-from highwater.kernels.tables import NOTES, axes_of, fits_all, returns_tables, tally_tables
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from highwater.kernels.tables import NOTES, fits_all, returns_tables, tally_tables
 from kernel_market import COMPILED, STEP, frozen, picked, policies_like, policies_of, walks, windows_of
 from shared_market import DATA, alerts_on, candle_set, needs_data, windows_on
 
@@ -194,9 +192,9 @@ def both(made, policies):
 
 def test_many_tiles():
     policies = many()
-    axes = axes_of(policies)[0]
+    found = axes.axes_of(policies)[0]
 
-    assert not COMPILED or min(axes.tp.size, axes.time_ms.size) > tables.TILE
+    assert not COMPILED or min(found.tp.size, found.time_ms.size) > axes.TILE
     assert_as_walked(*saws(300 if COMPILED else 9), policies, *RULES[0])
 
 
@@ -215,7 +213,7 @@ def test_neither_blocks_nor_tiles_matter(name, monkeypatch):
     made, policies = saws(300 if COMPILED else 9), many()
     expected = both(made, policies)
     for size in (7, 100, 255) if name == "blocks" else (1, 5, 10**6):
-        monkeypatch.setattr(*(packed, "TOGETHER") if name == "blocks" else (tables, "TILE"), size)
+        monkeypatch.setattr(*(packed, "TOGETHER") if name == "blocks" else (axes, "TILE"), size)
 
         assert expected == both(made, policies)
 
@@ -261,51 +259,6 @@ def test_policies_without_a_column_for_targets():
     unset = frozen(policies._replace(tp=np.full((9, 1), np.inf)))
 
     assert both(saws(20), unset) == both(saws(20), bare)
-
-
-def assert_axes_hold(policies):
-    """Every policy is found again in its rows, each axis ascends, and the stops armed at once come first."""
-    axes, moving, ranks = axes_of(policies)
-    late = (moving.be_trigger < np.inf) | (moving.activate > 1.0)
-    plain = axes.trail_pct.size
-
-    assert all((values[1:] > values[:-1]).all() for values in (-axes.sl, axes.tp, axes.time_ms))
-    assert (np.diff(axes.trail_pct) >= 0).all()
-    assert [0, plain] == [late[:plain].sum(), (~late).sum()]
-    np.testing.assert_array_equal(axes.trail_pct, moving.trail_pct[:plain])
-    np.testing.assert_array_equal(policies.sl, axes.sl[ranks[0]])
-    np.testing.assert_array_equal(policies.tp[:, 0], axes.tp[ranks[1]])
-    np.testing.assert_array_equal(policies.time_ms, axes.time_ms[ranks[3]])
-    for name in ("be_trigger", "be_offset", "trail_pct", "activate"):
-        np.testing.assert_array_equal(getattr(policies, name), getattr(moving, name)[ranks[2]])
-
-
-@settings(max_examples=40 if COMPILED else 10, deadline=None)
-@given(st.integers(1, 60), st.integers(1, 4), st.randoms(use_true_random=False))
-def test_axes_hold_every_policy(count, different, rng):
-    values = [rng.uniform(0.01, 0.9) for _ in range(different)]
-
-    def some(*more):
-        return column([rng.choice([*values, *more]) for _ in range(count)])
-
-    def above(*more):
-        return column([rng.choice([*(1 + value for value in values), *more]) for _ in range(count)])
-
-    time_ms = column([rng.choice([1, 60_000, 2**40, NEVER]) for _ in range(count)], np.int64)
-    shares = column(np.full((count, 1), 10000), np.int64)
-    tp = column(above(np.inf).reshape(-1, 1))
-    assert_axes_hold(Policies(some(0.0), tp, shares, above(np.inf), some(0.0), some(0.0), above(1.0, np.inf), time_ms))
-
-
-@pytest.mark.skipif(not COMPILED, reason="400,000 values would be hashed one by one in Python")
-def test_axes_of_as_many_values_as_policies():
-    """Combinations of four parameters of 100,000 values each are more than 64 bits can number."""
-    rng, n = np.random.default_rng(1), 100_000
-    plain = rng.random(n) < 0.5
-    trigger, activate = (np.where(plain, unset, 1 + rng.random(n)) for unset in (np.inf, 1.0))
-    shares, never = np.full((n, 1), 10000), np.full(n, NEVER)
-    parts = rng.random(n), 1 + rng.random((n, 1)), shares, trigger, rng.random(n), rng.random(n), activate, never
-    assert_axes_hold(frozen(Policies(*parts)))
 
 
 def flat(count, price=1.0, last=None):

@@ -1,7 +1,8 @@
 import threading
 
+import duckdb
 import pytest
-from highwater.engine.service import catalog
+from highwater.engine.service import catalog, limits
 from highwater.engine.service.catalog import asking, mark_stale
 from highwater.io.errors import MissingError
 from highwater.io.publish import stage
@@ -102,3 +103,19 @@ def test_few_directories_are_held_open(tmp_path):
         ids(tmp_path / str(i))
 
     assert catalog._MOST == len(catalog._ALL)
+
+
+def test_a_question_reads_on_while_runs_come(tmp_path):
+    first = new_run(tmp_path)
+    with asking(tmp_path) as database:
+        second = new_run(tmp_path)
+        assert [first, second] == ids(tmp_path)
+        assert [(first,)] == database.execute("SELECT run_id FROM catalog.runs").fetchall()
+
+
+def test_a_connection_that_is_closed_takes_no_slot(tmp_path):
+    closed = duckdb.connect()
+    closed.close()
+    for _ in range(2 * limits.AT_ONCE):
+        with pytest.raises(duckdb.ConnectionException), limits.limited(closed, 0.01):
+            pass
