@@ -67,7 +67,7 @@ def ran(words: tuple[str, ...], folder: Path, limit: int | None = None) -> tuple
 
     command = [sys.executable, "-m", "highwater", *words, "--runs", str(folder / "runs"), "--quiet"]
     # Arrow's own allocator reserves a gigabyte at once, which a limit would count.
-    variables = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
+    variables = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"} if limit else os.environ
     began, before, peak = time.perf_counter(), spent(), {"VmRSS": 0, "RssAnon": 0}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables)
     if limit is not None:

@@ -6,7 +6,6 @@ Means are per alert at a fixed stake, in basis points; the unit of observation i
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, nan
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ from .best import SEED, block_days, standing
 from .luck import LEAST_DAYS, Fold, Halving, Luck
 from .policy import Policy
 from .recipe import Prepared, enter
-from .strategy import simulated, trade_columns
+from .strategy import bracketed, simulated
 from .tallies import Ground
 
 INTERVALS = 2000  # resamples of an interval
@@ -152,9 +151,8 @@ def evidence(
 
     ``sums`` int64[1, D] are its days, as ``by_day`` returns them.
     """
-    trades, _ = trade_columns(there.prepared, policy, there.threads)
-    ok = np.flatnonzero(there.prepared.ok)
-    returns = np.ma.getdata(trades["ret_q"])[ok]
+    prepared, ok = there.prepared, np.flatnonzero(there.prepared.ok)
+    returns = simulated(prepared, policy, there.threads)[0]["ret_q"][ok]
     chance = ratio = None
     if luck is not None:
         chance, ratio = chance_of(sums, trial, luck), ratio_of(sums[0], luck, tried)
@@ -170,7 +168,7 @@ def evidence(
         ratio,
         unseen,
         spread_of(there, returns, sums[0], luck),
-        quality_of(there.prepared, policy, trades, there.threads),
+        quality_of(prepared, policy, returns, there.threads),
         neighbours,
         luck.trials if luck else 0,
     )
@@ -296,15 +294,14 @@ def _without(names: pa.ChunkedArray, returns: Ints) -> Part:
     return Part(different[best], rest.size, mean_bps(rest))
 
 
-def quality_of(prepared: Prepared, policy: Policy, trades: dict[str, Any], threads: int | None) -> Quality:
-    """Return what hangs on the data, given the winner's trades as ``strategy.trade_columns`` returns them."""
-    ok = prepared.ok
-    returns = np.ma.getdata(trades["ret_q"])[ok]
+def quality_of(prepared: Prepared, policy: Policy, returns: Ints, threads: int | None) -> Quality:
+    """Return what hangs on the data, given the winner's ``returns`` int64[A], one an alert with a window."""
+    bounds = bracketed(prepared, policy, threads)[prepared.ok]
     out = int((~np.isin(prepared.windows.status, (arrays.OK, arrays.SEALED, arrays.PURGED))).sum())
     lost = float((returns.sum() - out * 10**6) / (returns.size + out) / MICRO_BPS)
-    worst, best = (float(np.ma.getdata(trades[f"{name}_bps"])[ok].mean()) for name in ("worst", "best"))
+    worst, best = (float((bounds[name] * 10000).mean()) for name in ("worst", "best"))
     lanes = (*stressed(prepared, policy, threads), Lane("worst order inside candles", worst))
-    rate = float(np.ma.getdata(trades["ambiguous"])[ok].mean())
+    rate = float((bounds["n_ambiguous"] > 0).mean())
     return Quality(worst, best, rate, out, out / (returns.size + out), lost, lanes)
 
 

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
-from .places import Alerts, Candles, Runs, Slices, is_object
-from .values import Duration, Instant, Interval, Share, Size, Spelling, show_instant, spelling_of
+from .places import TABLE, Alerts, Candles, Runs, Slices, is_object
+from .values import SECOND, Duration, Instant, Interval, Share, Size, Spelling, show_duration, show_instant, spelling_of
 
 if TYPE_CHECKING:
     from ..io.candles import CandleOptions
@@ -144,16 +144,13 @@ class Sources(Reading, ClickHouse):
         return dataclasses.replace(super().candle_options, coverage_end_ms=self.coverage_end)
 
 
-_TABLE = {f"ch_{name}": name for name in ("host", "port", "database", "table", "user", "secure")}
-
-
 def candles_of(sources: Sources) -> Any:
     """Return where candles come from: a path, or the table that a URL, flags and the environment come to.
 
     Raises UsageError where flags of ClickHouse stand beside a file, and where nothing names candles.
     """
-    flags = {name: getattr(sources, flag) for flag, name in _TABLE.items()}
-    given = [flag for flag, name in _TABLE.items() if flags[name] is not None]
+    flags = {name: getattr(sources, flag) for flag, name in TABLE.items()}
+    given = [flag for flag, name in TABLE.items() if flags[name] is not None]
     if isinstance(sources.candles, Path) or is_object(sources.candles):
         if given:
             flag = "--" + given[0].replace("_", "-")
@@ -191,8 +188,8 @@ class Trading:
     costs: Literal["fs1", "legacy"] = "fs1"
 
     def __post_init__(self) -> None:
-        if self.horizon <= 0:
-            raise UsageError("--horizon is 0; it must be longer than nothing, such as 48h")
+        if self.horizon < SECOND:
+            raise UsageError(f"--horizon is {show_duration(self.horizon)}; it must be a second or more, such as 48h")
         for flag, value in (("--fee-bps", self.fee_bps), ("--slippage-bps", self.slippage_bps)):
             if not 0 <= value < 5000:
                 raise UsageError(f"{flag} is {value:g}; it must be at least 0 and below 5000 basis points")

@@ -22,13 +22,8 @@ def trade_columns(prepared: Prepared, policy: Policy, threads: int | None) -> tu
     One trade an alert, masked where it has none; ``tail_capture`` is left to ``with_tail_capture``, which needs the
     path metrics.
     """
-    from ..kernels.bounds import bracket_all
-    from ..kernels.jit import threads as on
-
-    windows, work = prepared.windows, _work(prepared, policy)
-    trades, fills = simulated(prepared, policy, threads)
-    with on(threads):
-        bounds = bracket_all(*work)
+    windows, (trades, fills) = prepared.windows, simulated(prepared, policy, threads)
+    bounds = bracketed(prepared, policy, threads)
 
     def known(values: Any) -> Any:
         return np.ma.array(values, mask=~prepared.ok)
@@ -69,6 +64,15 @@ def simulated(prepared: Prepared, policy: Policy, threads: int | None) -> tuple[
 
     with on(threads):
         return simulate_all(*_work(prepared, policy))
+
+
+def bracketed(prepared: Prepared, policy: Policy, threads: int | None) -> np.ndarray:
+    """Return the worst and the best outcome of every alert's trade, BOUND[A]."""
+    from ..kernels.bounds import bracket_all
+    from ..kernels.jit import threads as on
+
+    with on(threads):
+        return bracket_all(*_work(prepared, policy))
 
 
 def _work(prepared: Prepared, policy: Policy) -> tuple[Any, ...]:

@@ -164,10 +164,12 @@ def exact(there: Ground, policies: Policies) -> dict[str, np.ndarray]:
 
     Quantiles are those of ``kernels.stats.quantile``. The equity curve stakes the same on every trade, begins at 0 and
     adds each return in the order of entries; ``max_drawdown_bps`` is its deepest fall below its own high water, <= 0.
+    Half the memory holds returns, of as many trials as fit.
     """
     found = {f"{name}_return_bps": np.empty(policies.sl.size) for name in QUANTILES}
     found["max_drawdown_bps"] = np.empty(policies.sl.size)
-    for rows, some in _cut(policies, max(1, there.memory // (there.fits.size * (16 if there.bars else 8)))):
+    block = max(1, there.memory // 2 // (there.fits.size * (16 if there.bars else 8)))
+    for rows, some in _cut(policies, block):
         for i, ret_q in enumerate(returns(there, some), rows.start):
             values = np.quantile(ret_q.astype(float), tuple(QUANTILES.values()))
             for name, each in zip(QUANTILES, values, strict=True):

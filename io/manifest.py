@@ -27,6 +27,7 @@ RUN_TYPES = ("path-only", "policy", "search", "surface", "traces", "session", "l
 COMPLETED, FAILED = "completed", "failed"
 MARKERS = {COMPLETED: "_SUCCESS", FAILED: "_FAILED"}
 
+_CODE = ("engine", "io", "kernels", "__init__.py", "__main__.py")  # not what users keep beside it
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _RUN_ID = re.compile(f"[0-7][{_CROCKFORD}]{{25}}")
 
@@ -237,7 +238,7 @@ def code() -> Code:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     commit = changes = None
     if (package / ".git").exists():
-        commit, changes = _git(package, "rev-parse", "HEAD"), _git(package, "status", "--porcelain")
+        commit, changes = _git(package, "rev-parse", "HEAD"), _git(package, "status", "--porcelain", "--", *_CODE)
     return Code(__version__, commit, None if changes is None else bool(changes), digest.hexdigest())
 
 

@@ -70,6 +70,7 @@ def test_traces_of_a_table(tmp_path):
     [
         (notebook.strategy, {"horizn": "1h"}, "strategy has no setting 'horizn'; did you mean 'horizon'?"),
         (notebook.strategy, {"horizon": "soon"}, "horizon is 'soon'; it must be a duration such as 48h"),
+        (notebook.strategy, {"horizon": 48}, "--horizon is 48ms; it must be a second or more, such as 48h"),
         (notebook.strategy, {"policy": {"sl": 0.5}, "tp": 2}, "policy holds the whole policy"),
         (notebook.strategy, {"policy": {"sl": 2}}, "policy"),
         (notebook.sweep, {"trials": 0}, "trials is 0; it must be at least 1"),

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -6,6 +7,8 @@ import pytest
 from highwater.io import schemas
 from highwater.io.alerts import AlertFilter, read_alerts
 from highwater.io.errors import DataError, SchemaError
+from hypothesis import given
+from hypothesis import strategies as st
 from small_alerts import T, call_id, column, parquet, rows
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "alerts"
@@ -150,6 +153,29 @@ def test_one_wild_time_is_counted_not_fatal(tmp_path):
     batch = read_alerts(path)
 
     assert (2, ["M1", "M3", "M5"]) == (batch.counts["bad_time"], column(batch, "mint"))
+
+
+WORDS = st.one_of(st.none(), st.sampled_from(["", "a", "A", "B"]), st.text(max_size=3))
+CHAINS = st.sampled_from([None, "", "Solana", "solana", "BSC", "İ"])
+TIMES = st.sampled_from([None, T, T + 1])
+
+
+@given(st.lists(st.tuples(WORDS, TIMES, WORDS, CHAINS), max_size=8), st.sampled_from(["", "SOLANA", "i̇"]))
+def test_any_rows_are_read_as_a_plain_loop_does(tmp_path_factory, given, chain):
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    names = ("mint", "alert_ts_ms", "caller_name", "chain")
+    blank = dict.fromkeys(names)
+    path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in [*given, blank.values()]))
+    expected = {}
+    for mint, ts, caller, named in given:
+        named = named or "solana"
+        if ts and mint and chain.lower() in ("", named.lower()):
+            key = call_id(named.lower(), mint, ts, caller or "")
+            expected.setdefault(key, (ts, mint, caller or "", key, named))
+    batch = read_alerts(path, filter=AlertFilter(chain=chain))
+    found = [column(batch, name) for name in ("alert_ts_ms", "mint", "caller_name", "call_id", "chain")]
+
+    assert sorted(expected.values()) == list(zip(*found, strict=True))
 
 
 def test_missing_column_names_those_found(tmp_path):

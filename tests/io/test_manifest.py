@@ -146,6 +146,24 @@ def test_asking_for_the_environment_imports_no_library():
     assert "[]" == done.stdout.strip()
 
 
+@pytest.mark.parametrize(
+    ("file", "dirty"),
+    [("market/alerts.parquet", False), ("mine.py", False), ("kernels/a.py", True), ("engine/new.py", True)],
+)
+def test_only_changes_of_the_code_are_changes(tmp_path, monkeypatch, file, dirty):
+    for path in (tmp_path / "kernels/a.py", tmp_path / file):
+        path.parent.mkdir(exist_ok=True)
+    (tmp_path / "kernels/a.py").write_text("one = 1\n")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-qm", "a"]):
+        subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    monkeypatch.setattr("highwater.io.manifest.__file__", str(tmp_path / "io" / "manifest.py"))
+    clean = code()
+    (tmp_path / file).write_text("two = 2\n")
+
+    assert (False, dirty) == (clean.dirty, code().dirty)
+    assert clean.git_commit == code().git_commit
+
+
 def test_the_kernels_digest_is_the_one_that_names_the_compiled_code():
     from highwater.kernels.jit import kernels_digest
 

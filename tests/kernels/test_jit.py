@@ -1,6 +1,9 @@
 import os
 import shutil
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +106,36 @@ def test_an_error_in_a_part_of_a_loop_is_raised():
 
     with jit.threads(2), pytest.raises(KeyError):
         jit.share(kernel, 100)
+
+
+def test_an_error_waits_for_the_other_parts():
+    done = []
+
+    def kernel(first, last):
+        if first == 0:
+            raise KeyError(first)
+        time.sleep(0.05)
+        done.append(first)
+
+    with jit.threads(2), pytest.raises(KeyError):
+        jit.share(kernel, 100)
+
+    assert [50] == done
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_shares_loops_too():
+    code = (
+        "import os, warnings; warnings.simplefilter('ignore'); from highwater.kernels import jit\n"
+        "with jit.threads(2):\n"
+        "    assert [(0, 5), (5, 10)] == jit.share(lambda first, last: (first, last), 10)\n"
+        "    child = os.fork()\n"
+        "    if child == 0: os._exit([(0, 5), (5, 10)] != jit.share(lambda first, last: (first, last), 10))\n"
+        "    assert 0 == os.waitpid(child, 0)[1]\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+
+    assert (0, "") == (ran.returncode, ran.stderr)
 
 
 @pytest.mark.parametrize(("count", "yielded"), [(1, 1), (2, 2), (None, 3), (99, 3)])
