@@ -95,8 +95,8 @@ def show_coverage(sources: Sources, trading: Trading, limit: int, json: bool) ->
         for row in rows[:limit]
     ]
     out.print(show.table("Least covered first", ["token", "alerts", "candles", "inside", "last"], cells))
-    if len(rows) > limit:
-        out.print(f"and {len(rows) - limit:,} more; --limit, --json")
+    if rows[limit:]:
+        out.print(f"and {len(rows[limit:]):,} more; --limit shows them")
     out.print("inside: candles from the token's first alert to the end of its last")
     return None if some else 3
 

@@ -271,7 +271,7 @@ class Crew:
 
 def _rate(hand: Hand) -> str:
     rate = hand.trades / hand.took if hand.took else 0.0
-    return f"worker {hand.address}: {hand.items:,} items, {hand.trades:.3g} trades, {rate:.3g} a second"
+    return f"worker {hand.address}: {hand.items:,} items, {hand.trades:,} trades, {rate:,.0f} a second"
 
 
 def _outlived(each: _Given) -> _Given:

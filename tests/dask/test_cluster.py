@@ -91,7 +91,8 @@ def test_two_workers_find_what_one_process_finds(way, market, alone, tmp_path):
     assert alone[way] == contents(path)
     assert 2 == how["workers"]
     assert how["bytes_moved"] > 0
-    assert 2 == len(set(re.findall("^worker (tcp://127.0.0.1:[0-9]+): ", told, re.MULTILINE)))
+    said = re.findall("^worker (tcp://127.0.0.1:[0-9]+): [0-9,]+ items, [0-9,]+ trades, [0-9,]+ a second$", told, re.M)
+    assert 2 == len(set(said))
 
 
 def test_one_worker_and_a_scheduler_of_others(market, alone, tmp_path, cluster):

@@ -125,4 +125,4 @@ def test_coverage_shows_the_tokens_with_least_candles_and_counts_the_rest(folder
 
     assert (0, "") == (done.code, done.err)
     assert [row["token"][:30] for row in least] == [line[:30] for line in done.out.splitlines()[5:8]]
-    assert f"\nand {whole['tokens'] - 3} more; --limit, --json\n" in done.out
+    assert f"\nand {whole['tokens'] - 3} more; --limit shows them\n" in done.out
