@@ -115,14 +115,3 @@ def test_making_data_up_tells_how_far_it_is(tmp_path, monkeypatch):
 
     assert (0, 10) == (done.code, done.err.count(" s left\n"))
     assert re.search(r"^tokens: 30 %, 3 of 10, [\d,]+/s, 0 s left$", done.err, re.MULTILINE)
-
-
-def test_coverage_shows_the_tokens_with_least_candles_and_counts_the_rest(folder):
-    files = ["--alerts", folder / "alerts.parquet", "--candles", folder / "candles.parquet"]
-    whole = json.loads(run("slices", "coverage", *files, "--json").out)
-    done = run("slices", "coverage", *files, "--limit", "3")
-    least = sorted(whole["series"], key=lambda row: (row["inside"], row["token"]))[:3]
-
-    assert (0, "") == (done.code, done.err)
-    assert [row["token"][:30] for row in least] == [line[:30] for line in done.out.splitlines()[5:8]]
-    assert f"\nand {whole['tokens'] - 3} more; --limit shows them\n" in done.out
