@@ -67,13 +67,13 @@ def equity(ts: Ints, sums: Floats, unit: str, title: str = "") -> "Figure":
         ],
         title,
         "",
-        unit,
+        f"sum, {unit}",
         hovermode="x unified",
         xaxis={"anchor": "y2"},
         yaxis={"domain": [0.34, 1]},
         yaxis2={"domain": [0, 0.28]},
     )
-    return figure.update_layout(yaxis2={"title": {"text": "drawdown"}})
+    return figure.update_layout(yaxis2={"title": {"text": f"drawdown, {unit}"}})
 
 
 def thinned(values: Floats, most: int) -> Ints:
@@ -211,6 +211,7 @@ def candle_chart(
         for (name, tone), places in named.items()
     ]
     figure = _figure([made, *signs], title, "", "price", xaxis={"rangeslider": {"visible": False}})
+    figure.update_yaxes(exponentformat="none")  # 0.0000315, not 31.5µ
     at: dict[float, list[str]] = {}
     for price, name in levels:
         at.setdefault(price, []).append(name_of(name))
