@@ -15,7 +15,8 @@ from ..io.manifest import Manifest, made_at, utc_text
 from ..io.remote import origin_of
 from ..io.runs import NEWER, UNVERIFIED, Finding, RunEntry, find_run, list_runs, read_artifact, read_manifest, verify
 from ..io.searches import stopped, unfinished
-from ..io.slices import Slice, export, open_slice, slices
+from ..io.slice_export import export
+from ..io.slices import Slice, open_slice, slices
 from ..io.slices import verify as verify_slice
 from . import glance, show
 from .progress import progress

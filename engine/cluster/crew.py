@@ -206,14 +206,14 @@ class Crew:
 
     def _finished(self, round_: "_Round") -> "Iterator[tuple[_Given, Told]]":
         """Yield what is done by now, after a short wait; what was lost with its worker is to be done again."""
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         given = round_.given
         if given:
             try:
                 with self.client.as_current():
                     wait(list(given), timeout=LOOK_S, return_when="FIRST_COMPLETED")
-            except TimeoutError:
+            except (TimeoutError, CancelledError):
                 _alive(self.client)
         for future in [future for future, each in given.items() if future.done() or each.hand not in self.hands]:
             each = given.pop(future)
