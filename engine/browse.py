@@ -12,9 +12,11 @@ from ..io.candles import CandleOptions, read_candles
 from ..io.columns import bar_name
 from ..io.errors import MissingError, UsageError
 from ..io.manifest import Manifest, made_at, utc_text
+from ..io.remote import origin_of
 from ..io.runs import NEWER, UNVERIFIED, Finding, RunEntry, find_run, list_runs, read_artifact, read_manifest, verify
 from ..io.searches import stopped, unfinished
-from ..io.slices import Slice, export, open_slice, slices
+from ..io.slice_export import export
+from ..io.slices import Slice, open_slice, slices
 from ..io.slices import verify as verify_slice
 from . import glance, show
 from .progress import progress
@@ -55,14 +57,16 @@ def show_runs(root: Path, limit: int, json: bool) -> int | None:
         print(json_format.dumps(rows, indent=2))
         return None
     if not rows:
-        print(f"no run in {root}; highwater demo makes some")
+        print(f"no run in {origin_of(root)}; highwater demo makes some")
         return None
     cells = [
         [r["run_id"], r["run_type"] or "-", r["status"], (r["created_at"] or "-")[:19], f"{r['trades'] or 0:,}"]
         for r in rows
     ]
     out = show.console()
-    out.print(show.table(f"Runs in {root}", ["run", "type", "status", "created (UTC)", "trades"], cells, left=4))
+    out.print(
+        show.table(f"Runs in {origin_of(root)}", ["run", "type", "status", "created (UTC)", "trades"], cells, left=4)
+    )
     for r in rows:
         if r["reason"]:
             out.print(f"{r['run_id']}: {show.plain(r['reason'])}", soft_wrap=True)
@@ -249,7 +253,12 @@ def show_slices(folder: Path, json: bool) -> int | None:
         for one in found
         for f in [one.facts]
     ]
-    show.console().print(show.table(f"Slices in {folder}", ["slice", "candles", "tokens", "rows", "size"], cells))
+    if not cells:
+        print(f"no slice in {origin_of(folder)}")
+        return None
+    show.console().print(
+        show.table(f"Slices in {origin_of(folder)}", ["slice", "candles", "tokens", "rows", "size"], cells)
+    )
     return None
 
 

@@ -40,7 +40,14 @@ def cache_list(*, runs: Path = _RUNS, slices: Path | None = None, json: bool = F
         print(f"nothing is kept in {store.slice_folder} and {store.cache_folder}")
         return None
     out = show.console()
-    out.print(show.table(f"Kept in {runs}", ["kind", "of", "size", "age"], cells, left=2))
+    out.print(
+        show.table(
+            f"Kept in {runs if slices is None else f'{runs} and {slices}'}",
+            ["kind", "of", "size", "age"],
+            cells,
+            left=2,
+        )
+    )
     out.print(_sum(found))
     return None
 

@@ -16,6 +16,7 @@ from ..io.catalog import SyncReport
 from ..io.catalog import sync as sync_catalog
 from ..io.catalog_rows import CatalogRun
 from ..io.catalog_sql import ask
+from ..io.remote import origin_of
 from . import catalog, show
 
 
@@ -80,7 +81,9 @@ def runs(folder: Path, found: Sequence[CatalogRun], one: bool, json: bool) -> in
         return None
     out = show.console()
     if not found:
-        out.print(f"no such run in the catalog of {folder}; highwater catalog sync finds new ones", soft_wrap=True)
+        out.print(
+            f"no such run in the catalog of {origin_of(folder)}; highwater catalog sync finds new ones", soft_wrap=True
+        )
         return None
     cells = [
         [
@@ -92,7 +95,9 @@ def runs(folder: Path, found: Sequence[CatalogRun], one: bool, json: bool) -> in
         ]
         for r in found
     ]
-    out.print(show.table(f"Runs in {folder}", ["run", "type", "status", "created (UTC)", "calls"], cells, left=4))
+    out.print(
+        show.table(f"Runs in {origin_of(folder)}", ["run", "type", "status", "created (UTC)", "calls"], cells, left=4)
+    )
     for run in found:
         if run.reason:
             out.print(f"{run.run_id}: {show.plain(run.reason)}", soft_wrap=True)

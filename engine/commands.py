@@ -188,7 +188,11 @@ def slices_build(*, sources: Sources, trading: Trading, store: Store) -> int | N
     from .recipe import alerts_of, slice_for
 
     piece, reused = slice_for(alerts_of(sources), sources, trading, store)
-    print(f"{piece.path} ({'found again' if reused else 'cut'}: {piece.facts.rows:,} candles)")
+    rejected = piece.facts.rejected
+    lost = f", {len(rejected):,} token{'s' * (len(rejected) != 1)} rejected" if rejected else ""
+    print(f"{piece.path} ({'found again' if reused else 'cut'}: {piece.facts.rows:,} candles{lost})")
+    if rejected:
+        print(f"rejected: {next(iter(rejected.values())).partition(': ')[2]}", file=sys.stderr)
     return None
 
 

@@ -90,11 +90,14 @@ def show_coverage(sources: Sources, trading: Trading, limit: int, json: bool) ->
     out.print(f"candles  {origin_of(local(sources.candles))}", soft_wrap=True)
     out.print(f"tokens   {some:,} of {len(rows):,} have candles where their alerts need them")
     out.print(f"alerts   {lost:,} of {sum(row['alerts'] for row in rows):,} on tokens that have none")
+    out.print("inside   candles from a token's first alert to the end of its last")
     cells = [
         [row["token"], f"{row['alerts']:,}", f"{row['candles']:,}", f"{row['inside']:,}", _last(row["last_ms"])]
         for row in rows[:limit]
     ]
     out.print(show.table("Least covered first", ["token", "alerts", "candles", "inside", "last"], cells))
+    if rows[limit:]:
+        out.print(f"and {len(rows[limit:]):,} more; --limit shows them")
     return None if some else 3
 
 

@@ -1,7 +1,7 @@
 """Two runs beside each other, as text of 80 columns and as JSON: what changed, what differs, which trades moved."""
 
 import json as json_format
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,18 @@ def _text(value: Any) -> str:
 
 def _print_changes(found: Iterable[Change]) -> None:
     for each in found:
-        line = show.plain(f"{each.kind} {each.what}: {_turn(each.before, each.after)}")
-        show.console().print(f"changed    {line}", soft_wrap=True)
+        for line in _turns(f"{each.kind} {each.what}", each.before, each.after):
+            show.console().print(f"changed    {show.plain(line)}", soft_wrap=True)
+
+
+def _turns(what: str, before: Any, after: Any) -> Iterator[str]:
+    """Yield both values, of mappings only those within them that differ: ``policy.trail.pct: 0.25 became 0.3``."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        yield f"{what}: {_turn(before, after)}"
+        return
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            yield from _turns(f"{what}.{name}", before.get(name), after.get(name))
 
 
 def show_diff(root: Path, first: str, second: str, top: int, json: bool) -> int | None:

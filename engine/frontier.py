@@ -100,6 +100,11 @@ class Landscape:
     def _bins(self, name: str) -> int:
         return self.edges[name].size - 1
 
+    def values(self, name: str) -> np.ndarray | None:
+        """Return the one value of a grid that each bin of a parameter holds; None where they hold several."""
+        each, bins = self.space.ranges[name], self._bins(name)
+        return np.linspace(each.low, each.high, bins) if bins == cells(name, each) + 1 and not each.log else None
+
     def add(self, drawn: dict[str, np.ndarray], sums: np.ndarray) -> None:
         """Take in a block of trials and the sum of each."""
         bins = {

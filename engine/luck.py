@@ -136,13 +136,12 @@ def luck_by_day(
     blocks: Iterable[Ints],
     blind: int,
     threads: int | None,
-    watched: Ints | None = None,
 ) -> Luck:
     """Return the ``Luck`` of trials that come as ``blocks`` of their days, int64[N, D], all of them distinct.
 
     ``few`` int64[T, D] stand for all; ``horizon``: the longest that what is earned on a day takes, ms.
     """
-    daily = Daily(known, horizon, block_days(few.mean(axis=0), horizon), blind, threads, watched)
+    daily = Daily(known, horizon, block_days(few.mean(axis=0), horizon), blind, threads)
     for sums in blocks:
         daily.add(sums)
     return luck_from(daily, few)

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from ..io.sources.clickhouse import Table
 
 
-def place(text: str) -> "Path | ObjectPath":
+_PLACES = "a local path or s3://bucket/prefix"
+
+
+def place(text: str, must: str = _PLACES) -> "Path | ObjectPath":
     """Return a local path, or the place that ``s3://bucket/prefix`` names."""
     if not text.startswith("s3://"):
-        return parse_path(text)
+        return parse_path(text, must)
     from ..io.objects import object_path
 
     return object_path(text)
@@ -25,7 +28,7 @@ def place(text: str) -> "Path | ObjectPath":
 def candle_place(text: str) -> "Path | ObjectPath | Table":
     """Return a local path, a place on a store or a table of ClickHouse."""
     if not text.startswith(("clickhouse://", "clickhouses://", "chdb://")):
-        return place(text)
+        return place(text, f"{_PLACES}, or clickhouse:// or chdb://")
     from ..io.sources.clickhouse import table_of
 
     return table_of(text)
@@ -73,10 +76,11 @@ def _all_slices(value: Any) -> Any:
     return folder
 
 
+# The flags that name a table, and what each says of it.
+TABLE = {f"ch_{name}": name for name in ("host", "port", "database", "table", "user", "secure")}
+
 Alerts = Annotated[Path, Kind("PATH", place, open=local), Spelling(("--duckdb", "--calls-from-duckdb"))]
-Candles = Annotated[
-    Any, Kind("PATH", candle_place, open=local), Spelling(instead=("ch_host", "ch_table", "CLICKHOUSE_HOST"))
-]
+Candles = Annotated[Any, Kind("PATH", candle_place, open=local), Spelling(instead=(*TABLE, "CLICKHOUSE_HOST"))]
 Files = Annotated[Path, Kind("PATH", place, open=local)]
 Runs = Annotated[Path, Kind("PATH", place, open=_runs)]
 Slices = Annotated[Path, Kind("PATH", place, open=_slices)]

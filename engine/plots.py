@@ -67,13 +67,13 @@ def equity(ts: Ints, sums: Floats, unit: str, title: str = "") -> "Figure":
         ],
         title,
         "",
-        unit,
+        f"sum, {unit}",
         hovermode="x unified",
         xaxis={"anchor": "y2"},
         yaxis={"domain": [0.34, 1]},
         yaxis2={"domain": [0, 0.28]},
     )
-    return figure.update_layout(yaxis2={"title": {"text": "drawdown"}})
+    return figure.update_layout(yaxis2={"title": {"text": f"drawdown, {unit}"}})
 
 
 def thinned(values: Floats, most: int) -> Ints:
@@ -185,7 +185,7 @@ def bars(names: Sequence[str], series: Sequence[tuple[str, Floats]], unit: str, 
 
 
 def candle_chart(
-    bars_: Candles, marks: Sequence[tuple[int, float, str, str]], levels: Sequence[tuple[float, str]], title: str = ""
+    bars_: Candles, marks: Sequence[tuple[int, float, str, str]], levels: Sequence[tuple[float, str]]
 ) -> "Figure":
     """Return candles with marks (ms UTC, price, name, gain or loss or '') and levels (price, name)."""
     go = _go()
@@ -210,7 +210,8 @@ def candle_chart(
         )
         for (name, tone), places in named.items()
     ]
-    figure = _figure([made, *signs], title, "", "price", xaxis={"rangeslider": {"visible": False}})
+    figure = _figure([made, *signs], "", "", "price", xaxis={"rangeslider": {"visible": False}})
+    figure.update_yaxes(exponentformat="none")  # 0.0000315, not 31.5µ
     at: dict[float, list[str]] = {}
     for price, name in levels:
         at.setdefault(price, []).append(name_of(name))

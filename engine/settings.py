@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..io.errors import UsageError
-from .places import Alerts, Candles, Runs, Slices, is_object
+from .places import TABLE, Alerts, Candles, Runs, Slices, is_object
 from .values import SECOND, Duration, Instant, Interval, Share, Size, Spelling, show_duration, show_instant, spelling_of
 
 if TYPE_CHECKING:
@@ -144,16 +144,13 @@ class Sources(Reading, ClickHouse):
         return dataclasses.replace(super().candle_options, coverage_end_ms=self.coverage_end)
 
 
-_TABLE = {f"ch_{name}": name for name in ("host", "port", "database", "table", "user", "secure")}
-
-
 def candles_of(sources: Sources) -> Any:
     """Return where candles come from: a path, or the table that a URL, flags and the environment come to.
 
     Raises UsageError where flags of ClickHouse stand beside a file, and where nothing names candles.
     """
-    flags = {name: getattr(sources, flag) for flag, name in _TABLE.items()}
-    given = [flag for flag, name in _TABLE.items() if flags[name] is not None]
+    flags = {name: getattr(sources, flag) for flag, name in TABLE.items()}
+    given = [flag for flag, name in TABLE.items() if flags[name] is not None]
     if isinstance(sources.candles, Path) or is_object(sources.candles):
         if given:
             flag = "--" + given[0].replace("_", "-")

@@ -194,8 +194,8 @@ def engine(outcome: "Outcome") -> str:
     if before:
         more += f";\n{' ' * 15}{before:,} trials were kept when it was stopped"
     pace = seconds * 1e9 / max(1, work.pairs - before * work.alerts)
-    compiled = " with compiling" if cold else ""
-    return f"{said}, {pace:,.{0 if pace > 10 else 2}f} ns a trade{compiled}{more}"
+    told = " with compiling" if cold else f", {pace:,.{0 if pace > 10 else 2}f} ns a trade"
+    return f"{said}{told}{more}"
 
 
 def _ranking(rows: list[dict[str, Any]], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:

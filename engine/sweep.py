@@ -41,7 +41,10 @@ def constraint(text: str) -> Constraint:
     if not found or found[1] not in (*STATISTICS, "trades_count"):
         names = ", ".join((*STATISTICS, "trades_count"))
         raise UsageError(f"--where {text!r} must be a column, <=, >=, < or >, and a number; columns: {names}")
-    return Constraint(found[1], found[2], float(found[3]))
+    bound = float(found[3])
+    if found[1].endswith("_rate") and bound > 1:
+        raise UsageError(f"--where {text!r}: a rate is a share of the trades, 40% is 0.4")
+    return Constraint(found[1], found[2], bound)
 
 
 @dataclass(frozen=True)

@@ -159,12 +159,12 @@ def parse_size(text: str) -> int:
     return int(Decimal(number) * scale ** (" KMGT".index(letter) if letter else 0))
 
 
-def parse_path(text: str) -> Path:
-    """Return the path of a local file or directory."""
+def parse_path(text: str, must: str = "a local path here") -> Path:
+    """Return the path of a local file or directory; ``must`` is what it must be, where it names a place elsewhere."""
     if "\0" in text:
         raise ValueError("a path holds no NUL")
-    if re.match("[a-z0-9+]+://", text):
-        raise ValueError("it must be a local path here")
+    if re.match("[a-z][a-z0-9+.-]+:/", text, re.IGNORECASE):
+        raise ValueError(f"it must be {must}")
     return Path(text)
 
 

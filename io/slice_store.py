@@ -76,6 +76,8 @@ def find(store: ObjectPath, mark: str, folder: Path | None = None) -> Slice | No
 def find_in(folder: Path, mark: str) -> Slice | None:
     """Return the slice with this fingerprint out of a folder, or out of the store that it is a copy of; or None."""
     held, store = find_here(folder, mark), remote_of(folder)
+    if held and store and not listed(store / held.path.name):
+        send(held, store)  # a command that cut it could not
     return held if held or store is None else find(store, mark)
 
 

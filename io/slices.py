@@ -14,11 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..kernels.arrays import Candles, Ints, candles, of_rows
 from .account import tell
@@ -26,10 +24,9 @@ from .candles import CandleSet
 from .digest import ContentHash, canonical_json
 from .durable import disk_errors, make_folder
 from .errors import HighwaterError, IntegrityError, MissingError
-from .exports import NEW, placed, put, put_written
+from .exports import put, put_written
 from .locks import among
 from .manifest import parsed
-from .names import safe_name
 from .patience import check
 
 SLICE_VERSION = 1
@@ -247,6 +244,19 @@ def holding(folder: Path, digest: str, interval: int) -> list[Slice]:
     return found
 
 
+def held_for(folder: Path, digest: str, interval: int, run_id: str) -> Slice:
+    """Return a slice in ``folder`` of the candles that a run read, checked as ``verify`` does.
+
+    Raises MissingError where none has them.
+    """
+    held = holding(folder, digest, interval)
+    if not held:
+        named = f"the candles of run {run_id} (slice with digest {digest[:12]})"
+        raise MissingError(f"{named} are not in {folder}; name their folder with --slices", "E_SLICE_GONE")
+    verify(held[0])
+    return held[0]
+
+
 def slices(folder: Path) -> Iterator[Slice]:
     """Yield the slices in ``folder``, by name; the first damaged one raises as ``open_slice`` does."""
     for path in sorted(folder.glob("slice_*.arrow")):
@@ -267,42 +277,6 @@ def verify(one: Slice) -> None:
             f"{one.path}: content digest is {found[:12]}, its manifest says {one.facts.content_sha256[:12]}; "
             "delete both files"
         )
-
-
-def export(one: Slice, folder: Path, partitioned: bool = False) -> Path:
-    """Write a slice as Parquet and return the path: one file with a token_address column, or a Hive directory.
-
-    Both can be read again as candles. A directory holds ``token_address=<mint>/data.parquet``.
-    """
-    with disk_errors(f"writing to {folder}", "name a directory that you may write to"):
-        make_folder(folder)
-    table, ends = candle_table(one.candles), {end for end in one.facts.coverage_end_ms if end}
-    if len(ends) == 1:
-        table = table.replace_schema_metadata({"coverage_end_ms": str(ends.pop())})
-    tokens = np.repeat(np.arange(len(one.facts.tokens)), np.diff(one.facts.offsets))
-    if not partitioned:
-        names = pa.DictionaryArray.from_arrays(pa.array(tokens, pa.int32()), pa.array(one.facts.tokens)).cast(
-            pa.string()
-        )
-        path = folder / f"{one.path.stem}.parquet"
-        with placed(path, "name a directory that you may write to") as draft:
-            pq.write_table(table.add_column(0, "token_address", names), draft / NEW, compression="zstd")
-        return path
-    path = folder / f"{one.path.stem}_part"
-    for i, token in enumerate(one.facts.tokens):
-        s, e = one.facts.offsets[i], one.facts.offsets[i + 1]
-        if e > s:
-            part = path / f"token_address={_folder_name(token)}"
-            part.mkdir(parents=True, exist_ok=True)
-            mine = table.slice(s, e - s).add_column(0, "token_address", pa.repeat(pa.scalar(token), e - s))
-            pq.write_table(mine, part / "data.parquet", compression="zstd")
-    return path
-
-
-def _folder_name(token: str) -> str:
-    """Return a token as one name of a directory: percent-encoded as Hive has it; a slug where that grows too long."""
-    quoted = quote(token, safe="")
-    return quoted if len(quoted) <= 200 else safe_name(token)
 
 
 def candle_table(bars: Candles) -> pa.Table:

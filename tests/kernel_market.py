@@ -26,6 +26,7 @@ from highwater.kernels.arrays import (
     candles,
     column,
     costs,
+    of_rows,
 )
 from highwater.kernels.bounds import BOUND, NOTE, bracket
 from highwater.kernels.entries import EntryRule, enter, entry_rule
@@ -222,11 +223,6 @@ def long_trades():
     return cases, *opened(cases)
 
 
-def picked(struct, rows):
-    """Return the struct of the given rows of each array."""
-    return type(struct)(*(column(array[rows], array.dtype) for array in struct))
-
-
 def windows_of(walks):
     """Return (candles, windows) of (bars, price, fresh), one window each over all of its bars."""
     lengths = [len(bars) for bars, *_ in walks]
@@ -244,7 +240,7 @@ def walks(name):
     if name in ("random", "long"):
         _, market, windows, _ = random_trades() if name == "random" else long_trades()
         some = np.flatnonzero(windows.status == OK)
-        return market.candles, picked(windows, some[: 2500 if COMPILED else 40])
+        return market.candles, of_rows(windows, some[: 2500 if COMPILED else 40])
     rng, made = random.Random(name), []
     for _ in range({"tied": 2500, "saw": 600}[name] if COMPILED else 40):
         price, fresh = rng.choice([1e-12, 2.0**-20, 0.1, 1.0, 3.7, 100.0, 1e12]), rng.random() < 0.5

@@ -1,15 +1,16 @@
 """A server on this machine that answers as Yahoo's charts and Binance's klines do, and fails as they do."""
 
 import json
-import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
+
+from highwater.io.labs.made_up_server import answering
 
 STEPS = {"1m": 60, "2m": 120, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86400}
 KNOWN = {"BTC-USD": "UTC", **dict.fromkeys(("SPY", "QQQ", "IWM"), "America/New_York")}
@@ -41,28 +42,8 @@ def candle(ts):
 def serving():
     """Yield a ``Server`` that runs."""
     state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            answer(self, state)
-
-        def do_POST(self):
-            answer(self, state)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    state.at = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with answering(partial(answer, state=state)) as state.at:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def answer(handler, state):

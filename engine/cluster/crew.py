@@ -206,14 +206,14 @@ class Crew:
 
     def _finished(self, round_: "_Round") -> "Iterator[tuple[_Given, Told]]":
         """Yield what is done by now, after a short wait; what was lost with its worker is to be done again."""
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         given = round_.given
         if given:
             try:
                 with self.client.as_current():
                     wait(list(given), timeout=LOOK_S, return_when="FIRST_COMPLETED")
-            except TimeoutError:
+            except (TimeoutError, CancelledError):
                 _alive(self.client)
         for future in [future for future, each in given.items() if future.done() or each.hand not in self.hands]:
             each = given.pop(future)
@@ -271,7 +271,7 @@ class Crew:
 
 def _rate(hand: Hand) -> str:
     rate = hand.trades / hand.took if hand.took else 0.0
-    return f"worker {hand.address}: {hand.items:,} items, {hand.trades:.3g} trades, {rate:.3g} a second"
+    return f"worker {hand.address}: {hand.items:,} items, {hand.trades:,} trades, {rate:,.0f} a second"
 
 
 def _outlived(each: _Given) -> _Given:

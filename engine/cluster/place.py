@@ -1,6 +1,7 @@
 """Where the workers of a search are: processes started here, those of a scheduler, or those of a user's own client."""
 
 import contextlib
+import importlib
 import importlib.util
 import logging
 import os
@@ -184,13 +185,17 @@ def _errors(what: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """Keep what Dask logs off stderr: that a worker died is said by us where it matters."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    importlib.import_module("distributed")  # gives its loggers levels of their own
+    names = [name for name in logging.root.manager.loggerDict if f"{name}.".startswith("distributed.")]
+    every = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in every]
     try:
+        for logger in every:
+            logger.setLevel(logging.CRITICAL + 1)
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(every, before, strict=True):
+            logger.setLevel(level)
 
 
 def _host(address: str) -> tuple[str, int]:

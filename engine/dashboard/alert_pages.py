@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import streamlit as st
 
 from .. import plots
@@ -13,8 +12,8 @@ from ..service import results
 from ..service.runs import Run
 from ..service.tables import Page
 from ..show import bps, plain
-from .overview import equity_figure
-from .parts import Forms, cards, chart, grid, instant, paged, words
+from .overview import equity_figure, verdict
+from .parts import Forms, cards, chart, instant, paged, words
 
 MOST = 40  # callers drawn
 _STATUS = {"PASS": "✓", "WARN": "!", "FAIL": "✗"}
@@ -73,13 +72,13 @@ def callers(_: Path, run: Run) -> None:
         "calls": ("calls", "count"),
         f"hit_{k}_rate": (f"hit {k}", "share"),
         f"hit_{k}_shrunk": ("shrunk", "share"),
-        f"hit_{k}_q": ("q", "number"),
+        f"hit_{k}_q": ("q-value", "number"),
         f"hit_{k}_needs": ("needs more", "count"),
         "median_ath_mult": ("median high", "times"),
         "median_dd_overall": ("median low", "share"),
         "avg_return_bps": ("mean trade", "bps"),
         "win_rate": ("wins", "share"),
-        "caller_score": ("score", "number"),
+        "caller_score": ("score", "ratio"),
     }
     paged(lambda n, at: Page(found.rows.slice(at, n), found.rows.num_rows), forms, "callers", "callers")
 
@@ -91,18 +90,12 @@ def guards(_: Path, run: Run) -> None:
     if not found or not found.get("verdict"):
         st.info("No verdict was asked for.")
         return
-    tone = {"PROVEN": st.success, "REFUTED": st.error}.get(found["verdict"], st.warning)
-    tone(words(found["verdict"]))
-    rows = [
-        {
-            "": _STATUS.get(check["status"], ""),
-            "check": check["name"],
-            "status": check["status"],
-            "found": plain("; ".join(check["found"])),
-        }
-        for check in found["checks"]
-    ]
-    grid(pa.Table.from_pylist(rows), {name: (name, "text") for name in ("", "check", "status", "found")}, "checks")
+    verdict(found)
+    lines = ["| check | status | found |", "|---|---|---|"]  # its text wraps, as that of a grid does not
+    for check in found["checks"]:
+        status = f"{_STATUS.get(check['status'], '')} {check['status']}"
+        lines.append(f"| {words(check['name'])} | {words(status)} | {words('; '.join(check['found']))} |")
+    st.markdown("\n".join(lines))
     st.caption("A winner of many trials is the luckiest of them too; each check asks in another way what it is worth.")
     st.subheader("What it rests on")
     for name in ("search", "winner", "thresholds"):

@@ -105,7 +105,7 @@ def _chosen(folder: Path) -> Run | None:
 
     def label(run_id: str) -> str:
         kind = sound.get(run_id)
-        return f"{kind} · {instant(made_at(run_id))[:16]} · {run_id[-6:]}" if kind else words(run_id)
+        return f"{kind} · {instant(made_at(run_id))[5:16]} · {run_id[-6:]}" if kind else words(run_id)
 
     run_id = str(st.sidebar.selectbox("Run", options, format_func=label, key="run"))
     if st.query_params.get("run") != run_id:

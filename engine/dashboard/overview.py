@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import streamlit as st
 
 from ...io.manifest import COMPLETED
@@ -13,11 +14,22 @@ from ..service.runs import Run, verify_run
 from ..service.strategies import strategies
 from ..service.tables import page
 from ..show import share, size
-from .parts import STRATEGIES, cards, chart, facts, figure_text, grid, paged, words
+from .parts import STRATEGIES, Forms, cards, chart, facts, figure_text, grid, label, paged, words
 
 _FIRST = {
     "summary": ("avg_return_bps", "median_return_bps", "win_rate", "profit_factor", "trades_count", "stop_out_rate"),
     "symbols": ("total_r", "win_rate", "total_trades", "sharpe_ratio", "profit_factor", "max_drawdown_r"),
+}
+_INPUTS = ("input", "rows", "digest", "from")
+_LAB: Forms = {
+    "rank": ("#", "count"),
+    "total_trades": ("trades", "count"),
+    "win_rate": ("wins", "share"),
+    "realized_profit": ("profit", "ratio"),
+    "sharpe_annual": ("Sharpe", "ratio"),
+    "profit_factor": ("profit factor", "ratio"),
+    "backtest_id": ("backtest", "text"),
+    "parameters": ("settings", "text"),
 }
 _BOUNDS = {"summary": ("mean_worst_bps", "mean_best_bps"), "symbols": ("worst_r", "best_r")}
 
@@ -33,13 +45,13 @@ def show(folder: Path, run: Run) -> None:
         _numbers(run)
         _else(folder, run)
     st.subheader("What it was made of")
+    grid(_inputs(run), {name: (name, "count" if name == "rows" else "text") for name in _INPUTS}, "inputs")
     left, right = st.columns(2)
     with left:
-        facts([*_inputs(run), ("code", f"{told.code.version} {(told.code.git_commit or '')[:12]}")], "inputs")
-        facts([(name, f"{n:,}") for name, n in told.counts.items() if n], "counts")
+        facts("counted", [(name, f"{n:,}") for name, n in told.counts.items() if n], "counts")
     with right:
-        settings = [(name, json.dumps(value)) for name, value in told.config.items() if value is not None]
-        facts(settings, "config")
+        settings = [(name, value) for name, value in told.config.items() if value is not None]
+        facts("setting", [(a, b if isinstance(b, str) else json.dumps(b)) for a, b in settings], "config")
     st.code(f"highwater {' '.join(told.command)}", language=None, wrap_lines=True)
     if st.button("Verify every file of this run"):
         found = verify_run(folder, run.run_id)
@@ -59,16 +71,20 @@ def _numbers(run: Run) -> None:
         cards([(_title(name), figure_text(name, value)) for name, value in named])
     judged = results.guards(run)
     if judged and judged.get("verdict"):
-        failing = judged.get("failing") or []
-        why = f": {', '.join(failing)}" if failing else ""
-        tone = st.success if judged["verdict"] == "PROVEN" else st.warning
-        tone(words(f"{judged['verdict']}{why}"))
+        verdict(judged)
     if run.manifest.artifact("trades") or run.manifest.artifact("equity"):
         drawn = results.equity(run)
         if drawn.table.num_rows:
             chart(equity_figure(drawn), "equity")
         else:
             st.info("No trades.")
+
+
+def verdict(judged: dict[str, Any]) -> None:
+    """Show the verdict on a winner, and which checks fail."""
+    failing = ", ".join(judged.get("failing") or [])
+    tone = {"PROVEN": st.success, "REFUTED": st.error}.get(judged["verdict"], st.warning)
+    tone(words(f"{judged['verdict']}{f'; failing: {failing}' if failing else ''}"))
 
 
 def _else(folder: Path, run: Run) -> None:
@@ -81,12 +97,17 @@ def _else(folder: Path, run: Run) -> None:
         st.subheader("Its best strategies")
         best = strategies(folder, [f"run_id={run.run_id}"], "sharpe", limit=10).table
         grid(best, STRATEGIES, "best")
+    elif run.manifest.artifact("lab_analytics"):
+        st.subheader("Its best backtests")
+        grid(page(run, "lab_analytics", limit=10).table, _LAB, "best")
 
 
 def _title(name: str) -> str:
-    named = {"avg_return_bps": "Mean return", "median_return_bps": "Median return", "trades_count": "Trades"}
-    words_ = name.removesuffix("_bps").replace("_", " ").capitalize()
-    return named.get(name, f"{words_[:-2]} R" if words_.endswith(" r") else words_)
+    named = {"trades_count": "Trades", "stop_out_rate": "Stopped out"}
+    named |= dict.fromkeys(("mean_worst_bps", "worst_r"), "Worst order in candles")
+    named |= dict.fromkeys(("mean_best_bps", "best_r"), "Best order in candles")
+    words_ = label(name.removesuffix("_bps"))
+    return named.get(name, words_[:1].upper() + words_[1:])
 
 
 def equity_figure(found: results.Equity) -> Any:
@@ -97,11 +118,11 @@ def equity_figure(found: results.Equity) -> Any:
     return plots.equity(ts, sums, "%" if bps else "R")
 
 
-def _inputs(run: Run) -> list[tuple[str, str]]:
-    return [
-        (one.kind, f"{one.source}{'' if one.rows is None else f', {one.rows:,} rows'}, digest {one.digest[:12]}")
-        for one in run.manifest.inputs
-    ]
+def _inputs(run: Run) -> pa.Table:
+    code = run.manifest.code
+    rows = [(one.kind, one.rows, one.digest[:12], one.source) for one in run.manifest.inputs]
+    rows.append(("code", None, (code.git_commit or "")[:12], f"Highwater {code.version}"))
+    return pa.table(dict(zip(_INPUTS, map(list, zip(*rows, strict=True)), strict=True)))
 
 
 def artifacts(_: Path, run: Run) -> None:

@@ -45,18 +45,23 @@ def chart(figure: Any, key: str) -> None:
     st.plotly_chart(figure, key=key, config={"displaylogo": False, "responsive": True})
 
 
-def facts(rows: Sequence[tuple[str, Any]], key: str) -> None:
-    """Show names with their values, as plain text."""
-    table = pa.table({"": [plain(name) for name, _ in rows], "value": [plain(value) for _, value in rows]})
+def facts(what: str, rows: Sequence[tuple[str, Any]], key: str) -> None:
+    """Show names, which are of ``what``, with their values, as plain text."""
+    if not rows:
+        return
+    table = pa.table({what: [plain(name) for name, _ in rows], "value": [plain(value) for _, value in rows]})
     st.dataframe(table, hide_index=True, key=key)
 
 
 # How a column is shown: what becomes of its values, and what Streamlit is told of it.
 _FORMS: Mapping[str, tuple[Callable[[Any], Any], Callable[[str], Any]]] = {
-    "bps": (lambda c: pc.divide(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%.2f %%")),
-    "share": (lambda c: pc.multiply(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%.1f %%")),
-    "times": (lambda c: c, lambda n: _number(n, "%.2f x")),
-    "r": (lambda c: c, lambda n: _number(n, "%.2f R")),
+    "bps": (lambda c: pc.divide(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%+.2f%%")),
+    "part": (lambda c: pc.divide(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%.0f%%")),
+    "share": (lambda c: pc.multiply(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%.1f%%")),
+    "change": (lambda c: pc.multiply(pc.cast(c, pa.float64()), 100.0), lambda n: _number(n, "%+.1f%%")),
+    "times": (lambda c: c, lambda n: _number(n, "%.2fx")),
+    "r": (lambda c: c, lambda n: _number(n, "%+.2f R")),
+    "ratio": (lambda c: c, lambda n: _number(n, "%.2f")),
     "number": (lambda c: c, lambda n: _number(n, "%.5g")),
     "count": (lambda c: c, lambda n: _number(n, "localized")),
     "time": (
@@ -74,15 +79,15 @@ _FORMS: Mapping[str, tuple[Callable[[Any], Any], Callable[[str], Any]]] = {
 Forms = Mapping[str, tuple[str, str]]  # column -> what it is called, and which of _FORMS it has
 STRATEGIES: Forms = {
     "strategy_id": ("strategy", "text"),
-    "strategy_type": ("type", "text"),
-    "symbol": ("symbol", "text"),
-    "timeframe": ("candles", "text"),
-    "total_return": ("return", "share"),
-    "sharpe": ("Sharpe", "number"),
-    "max_drawdown": ("drawdown", "share"),
+    "total_return": ("return", "change"),
+    "sharpe": ("Sharpe", "ratio"),
+    "max_drawdown": ("deepest fall", "share"),
     "win_rate": ("wins", "share"),
     "num_trades": ("trades", "count"),
+    "symbol": ("symbol", "text"),
+    "timeframe": ("candles", "text"),
     "changes": ("changes", "count"),
+    "strategy_type": ("type", "text"),
     "config": ("settings", "text"),
     "strategy_hash": ("hash", "text"),
     "run_id": ("run", "text"),
@@ -93,7 +98,13 @@ def _number(name: str, form: str) -> Any:
     return st.column_config.NumberColumn(name, format=form)
 
 
+_WORDS = {"r": "R", "or": "OR", "avg": "mean", "sharpe": "Sharpe"}
 _MOMENTS = ("open_ms", "close_ms", "or_end_ms", "first_missing_ms", "ts_ms", "first_ts_ms", "last_ts_ms")
+
+
+def label(name: str) -> str:
+    """Return a column's name in words; that of a setting as it is."""
+    return name if "." in name else " ".join(_WORDS.get(word, word) for word in name.split("_"))
 
 
 def forms_of(schema: pa.Schema, leave: Sequence[str] = ("run_id",)) -> dict[str, tuple[str, str]]:
@@ -102,8 +113,9 @@ def forms_of(schema: pa.Schema, leave: Sequence[str] = ("run_id",)) -> dict[str,
     for field in schema:
         if field.name in leave:
             continue
-        named = field.name.replace("_", " ")
+        named = label(field.name)
         units = {"_bps": "bps", "_ts_ms": "time", "_ms": "span", "_rate": "share", "_r": "r", "timestamp": "time"}
+        units |= {"_ratio": "ratio", "_factor": "ratio", "sharpe": "ratio"}
         unit = next((form for end, form in units.items() if field.name.endswith(end)), None)
         if field.name in _MOMENTS:
             unit = "time"
@@ -114,7 +126,7 @@ def forms_of(schema: pa.Schema, leave: Sequence[str] = ("run_id",)) -> dict[str,
         elif unit is None:
             unit = "count" if pa.types.is_integer(field.type) else "number"
         short = named.removesuffix(" bps").removesuffix(" ms")
-        found[field.name] = (named if short in {label for label, _ in found.values()} else short, unit)
+        found[field.name] = (named if short in {name for name, _ in found.values()} else short, unit)
     return found
 
 
@@ -128,26 +140,22 @@ def grid(table: pa.Table, forms: Forms, key: str, choose: bool = False) -> int |
         columns[label], config[label] = value(table[name]), told(label)
     shown = pa.table(columns)
     height = min(38 + 35 * max(1, table.num_rows), 38 + 35 * ROWS)
+    how: dict[str, Any] = {"column_config": config, "key": key, "height": height, "placeholder": "–"}
     if not choose:
-        st.dataframe(shown, hide_index=True, column_config=config, key=key, height=height)
+        st.dataframe(shown, hide_index=True, **how)
         return None
-    event = st.dataframe(
-        shown,
-        hide_index=True,
-        column_config=config,
-        key=key,
-        height=height,
-        on_select="rerun",
-        selection_mode="single-row",
-    )
+    event = st.dataframe(shown, hide_index=True, on_select="rerun", selection_mode="single-row", **how)
     rows = event.selection.rows
     return rows[0] if rows and rows[0] < table.num_rows else None
 
 
 def paged(
-    ask: Callable[[int, int], Page], forms: Forms | None, key: str, what: str, choose: bool = False, rows: int = ROWS
+    ask: Callable[[int, int], Page], forms: Forms | None, key: str, what: str, choose: str = "", rows: int = ROWS
 ) -> dict[str, Any] | None:
-    """Show a page of what ``ask(limit, offset)`` returns, with its number to choose; return the row that was chosen."""
+    """Show a page of what ``ask(limit, offset)`` returns, with its number to choose; return the row that was chosen.
+
+    ``choose`` says what a row may be chosen for; without it none may.
+    """
     number = int(st.session_state.get(f"{key}-page", 1))
     found = ask(rows, (number - 1) * rows)
     if number > 1 and (number - 1) * rows >= found.total:  # a filter leaves fewer pages
@@ -162,8 +170,12 @@ def paged(
     left.caption(f"{first + 1:,} to {first + found.table.num_rows:,} of {found.total:,} {what}")
     if pages > 1:
         right.number_input(f"Page of {pages:,}", 1, pages, key=f"{key}-page")
-    chosen = grid(found.table, forms or forms_of(found.table.schema), f"{key}-{number}", choose)
-    return None if chosen is None else found.table.slice(chosen, 1).to_pylist()[0]
+    chosen = grid(found.table, forms or forms_of(found.table.schema), f"{key}-{number}", bool(choose))
+    if chosen is not None:
+        return found.table.slice(chosen, 1).to_pylist()[0]
+    if choose:
+        st.caption(f"Choose a row to see {choose}.")
+    return None
 
 
 def instant(ms: int | None) -> str:
@@ -183,4 +195,6 @@ def figure_text(name: str, value: Any) -> str:
         return span(value)
     if name.endswith("_r") or name == "expectancy":
         return f"{value:+.2f} R"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.2f}" if name in ("sharpe", "sharpe_ratio", "profit_factor") else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

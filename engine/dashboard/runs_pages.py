@@ -47,12 +47,12 @@ def show(folder: Path) -> None:
 
         row = None
         with told():
-            row = paged(ask, _FORMS, "runs", "runs", choose=True)
+            row = paged(ask, _FORMS, "runs", "runs", choose="its run")
         if row is None:
-            st.caption("Choose a row to look at its run. New runs appear by themselves.")
-        elif row["status"] != "completed":
+            st.caption("New runs appear by themselves.")
+        elif row["status"] not in ("completed", "failed"):
             st.warning(f"This run is {row['status']} and is not shown.")
-            st.text(plain(row.get("reason") or "it failed"))
+            st.text(plain(row["reason"]))
         else:
             st.session_state["next_run"], st.session_state["go"] = row["run_id"], "overview"
             st.rerun(scope="app")
@@ -71,15 +71,18 @@ def compare(folder: Path) -> None:
         row["run_id"]: f"{row['run_type']} · {row['created_at']:%Y-%m-%d %H:%M} · {row['run_id'][-6:]}" for row in runs
     }
     left, right = st.columns(2)
-    one = left.selectbox("First", ids, index=1, format_func=lambda each: ids[each])
-    other = right.selectbox("Second", ids, index=0, format_func=lambda each: ids[each])
+    kinds = [row["run_type"] for row in runs]  # the newest two of one type, where there are two
+    second = next((k for k, kind in enumerate(kinds) if kind in kinds[k + 1 :]), 0)
+    first = kinds.index(kinds[second], second + 1) if kinds.count(kinds[second]) > 1 else 1
+    one = left.selectbox("First", ids, index=first, format_func=lambda each: ids[each])
+    other = right.selectbox("Second", ids, index=second, format_func=lambda each: ids[each])
     if one == other:
         st.info("Choose two different runs.")
         return
     found = results.compare(open_run(folder, one), open_run(folder, other))
     st.subheader("What is not the same around them")
     if found.changes:
-        changes = [{k: plain(v) for k, v in vars(each).items()} for each in found.changes]
+        changes = [{k: v if v is None else plain(v) for k, v in vars(each).items()} for each in found.changes]
         table = pa.Table.from_pylist(changes)
         grid(table, forms_of(table.schema), "changes")
     else:

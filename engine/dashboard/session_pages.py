@@ -12,7 +12,7 @@ from ..service import results
 from ..service.limits import tables
 from ..service.runs import Run
 from ..service.tables import page, whole_of
-from .parts import Forms, cards, chart, forms_of, grid, paged
+from .parts import Forms, cards, chart, grid, paged
 
 _WIDTHS = """
 SELECT s.symbol, s.day, s.or_width, s.or_width / nullif(s.unit, 0) AS units, s.norm_vol, sum(t.realized_r) AS r
@@ -51,7 +51,7 @@ def ranges(_: Path, run: Run) -> None:
         with right:
             names = [f"{s} {d}" for s, d in zip(found["symbol"].to_pylist(), found["day"].to_pylist(), strict=True)]
             some = [name for name, there in zip(names, both.tolist(), strict=True) if there]
-            labels = ("width", "R of the day")
+            labels = ("of the usual range", "R of the day")
             chart(plots.cloud(widths[both], r[both], r[both], some, labels, "Width and result"), "width-r")
     st.subheader("What became of them")
     grid(verdicts, {"verdict": ("verdict", "text"), "sessions": ("sessions", "count")}, "verdicts")
@@ -66,14 +66,18 @@ def attribution(_: Path, run: Run) -> None:
         st.info("No trades.")
         return
     names = [each["factor"].replace("_", " ") for each in factors]
+    sides = (("present", "with"), ("absent", "without"))
     pairs = [
-        (word, np.array([each[f"{word}_avg_r"] if each[f"{word}_avg_r"] is not None else np.nan for each in factors]))
-        for word in ("present", "absent")
+        (word, np.array([np.nan if each[f"{side}_avg_r"] is None else each[f"{side}_avg_r"] for each in factors]))
+        for side, word in sides
     ]
     chart(plots.bars(names, pairs, "R", "Mean R with each factor and without"), "factors")
     table = pa.Table.from_pylist([each | {"factor": name} for each, name in zip(factors, names, strict=True)])
-    forms = forms_of(table.schema)
-    grid(table, forms | {"delta_win_rate": ("win rate, difference", "share")}, "attribution")
+    forms: dict[str, tuple[str, str]] = {"factor": ("factor", "text")}
+    for side, word in sides:
+        forms |= {f"{side}_count": (f"trades {word}", "count"), f"{side}_win_rate": (f"wins {word}", "share")}
+        forms[f"{side}_avg_r"] = (f"mean R {word}", "r")
+    grid(table, forms | {"delta_win_rate": ("more wins", "change"), "delta_avg_r": ("worth", "r")}, "attribution")
     st.subheader("By score")
     rows = pa.Table.from_pylist(buckets)
     named: Forms = {
@@ -98,4 +102,6 @@ def governance(_: Path, run: Run) -> None:
         counts = database.sql(_EVENTS).to_arrow_table()
     named = {"event": ("event", "text"), "direction": ("side", "text"), "times": ("times", "count")}
     grid(counts, named, "events")
-    paged(lambda limit, offset: page(run, "governance", limit=limit, offset=offset), None, "governance", "events")
+    each: Forms = {"symbol": ("symbol", "text"), "day": ("day", "text"), "timestamp": ("time (UTC)", "time")}
+    each = each | {"direction": ("side", "text"), "event": ("event", "text")}
+    paged(lambda limit, offset: page(run, "governance", limit=limit, offset=offset), each, "governance", "events")

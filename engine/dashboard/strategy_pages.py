@@ -11,7 +11,7 @@ from .. import plots
 from ..reopen import numbers
 from ..service import strategies as service
 from ..service.tables import Page
-from ..show import plain
+from ..show import percent, plain
 from .parts import STRATEGIES, Forms, cards, chart, figure_text, paged, words
 
 _MOST = 1500  # candles drawn
@@ -30,9 +30,8 @@ def show(folder: Path) -> None:
     def ask(limit: int, offset: int) -> Page:
         return service.strategies(folder, typed.split(), sort, limit=limit, offset=offset)
 
-    row = paged(ask, STRATEGIES, "strategies", "strategies", choose=True)
+    row = paged(ask, STRATEGIES, "strategies", "strategies", choose="its signals on the price")
     if row is None:
-        st.caption("Choose a row to see its signals on the price.")
         return
     st.session_state["trace"] = (row["strategy_id"], row["run_id"], row["symbol"])
     st.session_state["go"] = "trace"
@@ -50,9 +49,12 @@ def trace(folder: Path) -> None:
     found = service.trace(folder, strategy, run, symbol)
     row = found.loaded.row
     st.subheader(words(f"{row['strategy_id']} on {row['symbol']}, {row['timeframe']}"))
-    figures = [(name, figure_text(name, row.get(name))) for name in ("sharpe", "num_trades")]
-    shares = [(name, figure_text(f"{name}_rate", row.get(name))) for name in ("total_return", "max_drawdown")]
-    cards([(name.replace("_", " ").capitalize(), value) for name, value in (*shares, *figures)])
+    shares = (("Return", "total_return"), ("Deepest fall", "max_drawdown"))
+    figures = (("Sharpe", "sharpe"), ("Trades", "num_trades"))
+    cards(
+        [(title, percent(row.get(name))) for title, name in shares]
+        + [(title, figure_text(name, row.get(name))) for title, name in figures]
+    )
     st.code(plain(row["config"]), language="json", wrap_lines=True)
     try:
         _draw(folder, found)

@@ -62,7 +62,7 @@ def _draw(found: results.Slice, value: str) -> None:
     if found.x == found.y or not found.table.num_rows:
         st.info("This surface has no two parameters that vary.")
         return
-    unit, scale = ("%", 100.0) if value.endswith("_bps") else ("share", 1.0)
+    scale = 100.0 if value.endswith("_bps") else 0.01  # either becomes percent
     xs, ys = (np.array(found.values[name]) for name in (found.x, found.y))
     cells = np.full((ys.size, xs.size), np.nan)
     rows = np.searchsorted(ys, numbers(found.table, found.y))
@@ -72,7 +72,8 @@ def _draw(found: results.Slice, value: str) -> None:
         return
     best_y, best_x = divmod(int(np.nanargmax(cells)), xs.size)
     place = f"{_words(found.x)} {_level(found.x, xs[best_x])}, {_words(found.y)} {_level(found.y, ys[best_y])}"
-    said = bps(cells[best_y, best_x] * 100, 2) if unit == "%" else f"{cells[best_y, best_x]:.3f}"
+    best = float(cells[best_y, best_x])
+    said = bps(best * 100, 2) if value.endswith("_bps") else f"{best:.1f}%"
     held = "".join(f", {_words(name)} {_level(name, level)}" for name, level in found.held.items())
     st.caption(
         words(f"Highest of this cut: {said} at {place}{held}. {np.nanmean(cells > 0):.0%} of its cells are above 0.")
@@ -84,7 +85,7 @@ def _draw(found: results.Slice, value: str) -> None:
         [_level(found.y, level) for level in ys[thin_y].tolist()],
         _words(found.x),
         _words(found.y),
-        unit,
+        "%",
     )
     figure.update_layout(height=520)
     chart(figure, "surface")
@@ -107,7 +108,8 @@ def search(_: Path, run: Run) -> None:
     forms = forms_of(schema)
     first = [name for name in _RANKED if name in forms]
     forms = {name: forms[name] for name in (*first, *(each for each in forms if each not in (*first, *_LATE)))}
-    row = paged(lambda limit, offset: page(run, kind, limit=limit, offset=offset), forms, kind, "ranked", choose=True)
+    choose = "its policy" if kind == "frontier" else ""
+    row = paged(lambda limit, offset: page(run, kind, limit=limit, offset=offset), forms, kind, "ranked", choose)
     if row is not None and "policy_params" in row:
         st.code(row["policy_params"], language="json", wrap_lines=True)
 
@@ -126,8 +128,11 @@ def _map(run: Run) -> None:
     alerts = results.metrics(run).values["trades_count"]
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / counts / alerts / 10_000
-    labels = {name: heatmap.edge_labels(name, found.edges[name])[:-1] for name in (x, y)}
-    title = "Mean return of the trials, from each level on"
+    labels = {}
+    for name in (x, y):
+        values = found.values(name)
+        labels[name] = heatmap.edge_labels(name, found.edges[name][:-1] if values is None else values)
+    title = "Mean return of the trials, at or from each level on"
     chart(plots.heat(means, labels[x], labels[y], _words(x), _words(y), "%", title), "map")
 
 

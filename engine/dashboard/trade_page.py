@@ -20,7 +20,7 @@ from .parts import Forms, chart, grid, instant, paged, words
 _ALERTS: Forms = {
     "caller_name": ("caller", "text"),
     "realized_return_bps": ("return", "bps"),
-    "exit_reason": ("why", "text"),
+    "exit_reason": ("ended by", "text"),
     "entry_ts_ms": ("entered (UTC)", "time"),
     "time_exposed_ms": ("held", "span"),
     "entry_px": ("entry", "number"),
@@ -37,7 +37,7 @@ _SESSIONS: Forms = {
     "symbol": ("symbol", "text"),
     "direction": ("side", "text"),
     "realized_r": ("R", "r"),
-    "exit_reason": ("why", "text"),
+    "exit_reason": ("ended by", "text"),
     "entry_timestamp": ("entered (UTC)", "time"),
     "entry_price": ("entry", "number"),
     "exit_price": ("exit", "number"),
@@ -65,11 +65,10 @@ def show(_: Path, run: Run) -> None:
         _SESSIONS if sessions else _ALERTS,
         "trades",
         "trades",
-        choose=True,
+        choose="its candles",
         rows=12,
     )
     if row is None:
-        st.caption("Choose a row to see its candles.")
         _spread(run, asked, result)
         return
     name = row["trade_id" if sessions else "call_id"]
@@ -91,7 +90,7 @@ def _filters(run: Run, sessions: bool, result: str) -> list[str]:
     chosen = first.selectbox(
         "Symbol" if sessions else "Caller", names, index=None, placeholder="all", format_func=plain
     )
-    reason = second.selectbox("Why it ended", sorted({r for r in some if r}), index=None, placeholder="all")
+    reason = second.selectbox("Ended by", sorted({r for r in some if r}), index=None, placeholder="all")
     outcome = third.selectbox("Outcome", ("won", "lost"), index=None, placeholder="all")
     fourth.selectbox("Order", _SORTS, format_func=lambda each: _SORTS[each], key="sort")
     where = [f"{who}='{chosen}'"] if chosen else []
@@ -159,8 +158,8 @@ def _candles(run: Run, found: Span, sessions: bool) -> None:
             {
                 "ts_ms": ("sold (UTC)", "time"),
                 "price": ("price", "number"),
-                "frac_bps": ("share", "bps"),
-                "reason": ("why", "text"),
+                "frac_bps": ("share", "part"),
+                "reason": ("ended by", "text"),
                 "gap": ("gap", "bool"),
             },
             "fills",

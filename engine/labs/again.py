@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from ...io.errors import MissingError, UsageError
+from ...io.errors import UsageError
 from ...io.labs.parse import Lab, Tables
 from ...io.manifest import Manifest
 from ...io.runs import read_artifact
-from ...io.slices import holding
-from ...io.slices import verify as verify_slice
+from ...io.slices import held_for
 from ..recipe import Clock
 from ..settings import Guards, Store
 from .exits import leaving_of
@@ -51,12 +50,5 @@ def _ground(manifest: Manifest, store: Store) -> Ground | None:
     one = next((each for each in manifest.inputs if each.kind == "candles"), None)
     if one is None:
         return None
-    held = holding(store.slice_folder, one.digest, manifest.config["interval_ms"])
-    if not held:
-        raise MissingError(
-            f"the candles of run {manifest.run_id} (slice with digest {one.digest[:12]}) are not in "
-            f"{store.slice_folder}; name their folder with --slices",
-            "E_SLICE_GONE",
-        )
-    verify_slice(held[0])
-    return Ground(held[0], one.source, manifest.config["markets"])
+    held = held_for(store.slice_folder, one.digest, manifest.config["interval_ms"], manifest.run_id)
+    return Ground(held, one.source, manifest.config["markets"])

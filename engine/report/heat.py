@@ -51,7 +51,8 @@ def _round(axis: Axis, low: float, high: float, most: int) -> Sequence[float]:
         if axis.name.endswith("_ms"):
             return axis.edges[:: max(1, -(-steps.size // most))].tolist()
         tens = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-        return [float(f"{digit}e{ten}") for ten in tens for digit in (1, 2, 5)]
+        digits = (1, 2, 3, 5, 7) if high < 20 * low else (1, 2, 5)
+        return [float(f"{digit}e{ten}") for ten in tens for digit in digits]
     if axis.name.endswith("_ms"):
         return [share * high for share, _ in spans(int(high), most)]
     return scale(low, high, most)[2]

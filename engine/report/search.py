@@ -11,7 +11,7 @@ from ...kernels.arrays import Floats
 from ..frontier import Landscape
 from ..policy import describe, parse_policy
 from ..show import share, span
-from ..space import Space, cells, space_in
+from ..space import Space, space_in
 from ..surface_grid import grid_of, ranges_of
 from .heat import Axis, Heat, heat, said
 from .parts import Cell, Chart, Part, Section, Table, Words, bps, cell, signed
@@ -141,7 +141,8 @@ def _map(
     first: bool,
 ) -> Chart:
     x, y = pair
-    edges = Landscape(space).edges
+    land = Landscape(space)
+    across, up = (Axis(name, land.edges[name], land.values(name)) for name in pair)
     others = [(row[x], row[y]) for row in ranked if row[x] is not None and row[y] is not None]
     place = f"{said(x)} {_value(x, winner[x])}, {said(y)} {_value(y, winner[y])}"
     top = float(np.nanmax(means))
@@ -154,18 +155,8 @@ def _map(
         else ""
     )
     note = f"Mean return{averaged}. ◎ the winner{', ○ the next best' if others else ''}{line}."
-    of = Heat(
-        _axis(space, x, edges[x]), _axis(space, y, edges[y]), means / 100, "%", safe, (winner[x], winner[y]), others
-    )
+    of = Heat(across, up, means / 100, "%", safe, (winner[x], winner[y]), others)
     return heat(f"{said(x)} and {said(y)}", label, of, 400 if first else 260, note, wide=first)
-
-
-def _axis(space: Space, name: str, edges: Floats) -> Axis:
-    """Return an axis of bins; where each holds one value of a grid, with those values."""
-    each = space.ranges[name]
-    count = cells(name, each) + 1
-    values = np.linspace(each.low, each.high, count) if count == edges.size - 1 and not each.log else None
-    return Axis(name, edges, values)
 
 
 def _words(row: Mapping[str, Any], space: Space) -> str:

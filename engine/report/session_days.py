@@ -127,7 +127,7 @@ def _listed(of: Sessions) -> Section | None:
                 cell(f"{row['confluence_score']:g}", row["confluence_score"]),
             ]
         )
-    heads = ("day", "symbol", "side", "in", "out", "entry", "stop", "exit", "R", "best", "worst", "ended by", "score")
+    heads = ("day", "symbol", "side", "in", "out", "entry", "stop", "exit", "R", "high", "low", "ended by", "score")
     size = of.table.num_rows
     more = f", the first {MOST:,}; the run's tables have all" if size > MOST else ""
     return Section(

@@ -251,6 +251,6 @@ def listed(done: Done) -> Table:
         ]
         for i in range(min(size, MOST))
     ]
-    heads = ("entered", "caller", "token", "entry", "exit", "held", "ended by", "return", "worst", "best")
+    heads = ("entered", "caller", "token", "entry", "exit", "held", "ended by", "return", "low", "high")
     first = f", the first {MOST:,}; policy/trades.parquet has all" if size > MOST else ""
     return Table("Trades", heads, cells, left=3, fold=f"{size:,} trades{first}", find=True)

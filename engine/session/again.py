@@ -5,11 +5,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ...io.errors import DataError, MissingError, UsageError
+from ...io.errors import DataError, UsageError
 from ...io.manifest import Input, Manifest
 from ...io.runs import read_artifact
-from ...io.slices import holding
-from ...io.slices import verify as verify_slice
+from ...io.slices import held_for
 from ..judgement import Known
 from ..recipe import Clock
 from ..settings import Guards, Store
@@ -78,15 +77,8 @@ def found_again(
 ) -> Given:
     """Return the candles with the digest of a run's. Raises MissingError where no slice has them."""
     one = next(each for each in inputs if each.kind == "candles")
-    held = holding(store.slice_folder, one.digest, task.interval_ms)
-    if not held:
-        raise MissingError(
-            f"the candles of run {run_id} (slice with digest {one.digest[:12]}) are not in "
-            f"{store.slice_folder}; name their folder with --slices",
-            "E_SLICE_GONE",
-        )
-    verify_slice(held[0])
-    own = set(held[0].facts.notes)
+    held = held_for(store.slice_folder, one.digest, task.interval_ms, run_id)
+    own = set(held.facts.notes)
     kept = tuple(note for note in notes if note not in own)
     lost = {symbol: DataError(why) for symbol, why in failed.items()}
-    return Given(held[0], source, hours_of(task, source == "binance"), tuple(inputs), lost, kept)
+    return Given(held, source, hours_of(task, source == "binance"), tuple(inputs), lost, kept)

@@ -136,11 +136,6 @@ def digest(text: str) -> str:
     return text.lower()
 
 
-def parameter_names(table: pa.Table) -> list[str]:
-    """Return the columns of strategies that are parameters and that some row has."""
-    return [name for name in table.column_names if name not in INDEX and table[name].null_count < table.num_rows]
-
-
 def _word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -9,9 +9,9 @@ from ...io.errors import UsageError
 _FILES = (".yaml", ".yml", ".json", ".toml")
 
 
-def read_document(text: str, place: str = "--strategies") -> tuple[Any, str]:
+def read_document(text: str) -> tuple[Any, str]:
     """Return the document of a file, of JSON text, or of a strategy's name alone, and what to call it in messages."""
-    text = text.strip()
+    text, place = text.strip(), "--strategies"
     if text.startswith(("{", "[")):
         return parse_json(text, place), place
     if Path(text).suffix.lower() in _FILES:

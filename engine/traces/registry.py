@@ -8,9 +8,7 @@ from typing import Any
 
 from ...io.config import nearest
 from ...io.errors import UsageError
-from ...kernels.signals import Signal
 from . import bands, breakouts, crossovers, momentum, thresholds, trends
-from .features import Features
 from .rule import Parameter, Rule, Value, Values
 
 _ROOMS = (crossovers, bands, breakouts, thresholds, momentum, trends)
@@ -56,12 +54,6 @@ def complete(rule: Rule, given: Mapping[str, Any]) -> Values:
         if not whole[low] < whole[high]:
             raise OutOfOrder(f"{rule.name}: {low} is {whole[low]}; it must be below {high}, which is {whole[high]}")
     return whole
-
-
-def signal_of_rule(name: str, given: Mapping[str, Any], features: Features) -> Signal:
-    """Return what the rule of that name wants after each candle, int8[N], given some of its parameters."""
-    rule = rule_named(name)
-    return rule.signal(features, complete(rule, given))
 
 
 def samples(rule: Rule, n: int) -> Mapping[str, tuple[Value, ...]]:

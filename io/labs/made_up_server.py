@@ -78,13 +78,20 @@ class MadeUp:
 @contextmanager
 def serving(state: MadeUp, port: int = 0) -> Iterator[MadeUp]:
     """Yield ``state`` while a server answers from it, at ``state.at``; on any free port where it is 0."""
+    with answering(partial(_answer, state=state), port) as state.at:
+        yield state
+
+
+@contextmanager
+def answering(answer: Callable[[BaseHTTPRequestHandler], None], port: int = 0) -> Iterator[str]:
+    """Yield the address at which ``answer`` is called for every question, on this machine alone."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm, wbufsize = True, 1 << 16  # or each answer waits 40 ms for an acknowledgement
 
         def do_GET(self) -> None:
-            _answer(self, state)
+            answer(self)
 
         do_POST = do_GET
 
@@ -95,9 +102,8 @@ def serving(state: MadeUp, port: int = 0) -> Iterator[MadeUp]:
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
-    state.at = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield state
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 import numpy as np
 
-from ..errors import AccessError, DataError, HighwaterError, MissingError, StoreError, UsageError
+from ..errors import AccessError, BusyError, DataError, HighwaterError, MissingError, StoreError, UsageError
 from .tries import Refused, insist, seconds
 
 SERVER, SECURE, EMBEDDED = "clickhouse://", "clickhouses://", "chdb://"
@@ -29,6 +29,7 @@ ROW = np.dtype(
 )
 OTHERWISE = "see to the server, then repeat: batches that came are kept"
 _CONNECT, _ANSWER = 10.0, 300.0  # seconds
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 _OTHER_PORT = re.compile(rb"You must use port (\d+) for HTTP")
 _CODE = re.compile(r"Code: (\d+)")
 _NAME = re.compile(r"[^\s`\"'\\/?#]+")
@@ -120,6 +121,8 @@ def chosen(named: Table | None, flags: Mapping[str, Any], environment: Mapping[s
             raise UsageError(
                 "--candles is a folder of chdb; of the --ch- flags only --ch-database and --ch-table apply"
             )
+        if given.get("secure") and named.port == 8123:
+            given.setdefault("port", 8443)
         return replace(named, **given)
     told = {name.lower(): environment.get(f"CLICKHOUSE_{name}") for name in VARIABLES}
     told = {name: value for name, value in told.items() if value}
@@ -136,10 +139,12 @@ def connect(table: Table) -> Connection:
     if table.folder is not None:
         return _embedded(table)
     try:
-        _insisted(table, "SELECT 1")
+        answer = _insisted(table, "SELECT 1")
     except _Native as told:  # a port of the native protocol, as older tools were given; it names the one for HTTP
         table = replace(table, port=told.port)
-        _insisted(table, "SELECT 1")
+        answer = _insisted(table, "SELECT 1")
+    if answer != b"1\n":
+        raise StoreError(f"what answers at {table.server} is no ClickHouse; give the port of its HTTP interface")
 
     def ask(sql: str) -> list[list[str]]:
         return _texts(_insisted(table, f"{sql} FORMAT TSV"))
@@ -176,6 +181,10 @@ def _asked(table: Table, sql: str) -> bytes:
     except ssl.SSLCertVerificationError as error:
         text = f"{table.server} shows a certificate that is not trusted ({error.verify_message})"
         raise AccessError(f"{text}; name its authority with SSL_CERT_FILE") from error
+    except ssl.SSLError as error:
+        if error.reason not in _NO_TLS:
+            raise Refused(0, str(error)) from error
+        raise StoreError(f"{table.server} does not speak TLS; ask without it ({SERVER} or no --ch-secure)") from error
     except (OSError, http.client.HTTPException) as error:
         raise Refused(0, str(error) or type(error).__name__) from error
     finally:
@@ -216,6 +225,8 @@ def _embedded(table: Table) -> Connection:
     folder = Path(str(table.folder)).absolute()
     if not folder.is_dir():
         raise MissingError(f"{folder} does not exist; it must be a folder of chdb")
+    if not (folder / "metadata").is_dir():  # chdb would begin one there
+        raise MissingError(f"{folder} holds no tables of chdb; name the folder that was given to it as its path")
     try:
         importlib.import_module("chdb")
         import clickhouse_connect
@@ -229,6 +240,9 @@ def _embedded(table: Table) -> Connection:
         try:
             return do()
         except ClickHouseError as error:
+            if "initializing EmbeddedServer" in str(error):
+                text = "another process may be at it, and chdb lets one at a time"
+                raise BusyError(f"{table.server} cannot be opened: {text}; repeat when it is done") from error
             raise _refusal(table, str(error), 500, 0.0) from error
 
     client = trying(partial(clickhouse_connect.get_client, interface="chdb", path=str(folder)))

@@ -5,6 +5,7 @@ many candles as were counted, or the table changed meanwhile. The rules of SEMAN
 """
 
 import dataclasses
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ from .clickhouse_sql import (
 )
 
 ROWS = 1 << 18  # candles of a batch, unless one token has more: 60 MB of memory each
+CHANGED = "E_CHANGED"
 _WORDS = 80_000  # bytes of tokens: a statement stays below the 256 KiB that servers take
 
 Reporting = Callable[[int], AbstractContextManager[Callable[[int], None]]]
@@ -105,10 +107,10 @@ def opened(table: Table, tokens: tuple[str, ...], options: CandleOptions, chain:
     connection = connect(table)
     name = name_of(table, [row[0] for row in connection.ask(tables_sql(table))], options.interval_ms)
     columns = {row[0]: row[1] for row in connection.ask(describe_sql(table, name))}
-    some = tokens[: next(iter(_ranges(tokens, np.ones(len(tokens), np.int64), bulk.tokens)), (0, 0))[1]]
-    question = lengths_sql(table, name, columns, some)
-    lengths = [row[0] for row in connection.ask(question)] if question and some else []
-    if question and not lengths:
+    ranges = _ranges(tokens, np.zeros(len(tokens), np.int64), bulk.tokens)
+    questions = [lengths_sql(table, name, columns, tokens[s:e]) for s, e in ranges]
+    lengths = sorted({row[0] for question in questions if question for row in connection.ask(question)})
+    if any(questions) and not lengths:
         raise no_candles(table, len(tokens))
     source = Source(table, connection, shape_of(table, name, columns, lengths, options, chain), options, bulk)
     if options.resample_ms and options.resample_ms % source.shape.interval_ms:
@@ -183,8 +185,10 @@ def export(source: Source, spans: Spans, found: Coverage, mark: str, slices: Pat
                         paths.append(future.result())
                         done += int(found.inside[rows].sum())
                         advance(done)
-                except BaseException:
+                except BaseException as error:
                     pool.shutdown(wait=True, cancel_futures=True)
+                    if getattr(error, "code", "") == CHANGED:  # what came is of a table that is no more
+                        shutil.rmtree(folder, ignore_errors=True)
                     raise
         _check_spacing(source, spacing(paths))
         return joined(folder, paths, source.step, mark)
@@ -246,7 +250,13 @@ def _part(source: Source, some: Coverage, spans: Spans) -> Part:
     rows = CandleRows(some.tokens, code, bars, np.zeros(code.size, np.int64))
     how = dataclasses.replace(source.options, ts_label="open", interval_ms=None)  # times came as those of the opens
     found = cut(clean(rows, how, str(source.table), interval_ms=source.shape.interval_ms), spans)
+    if source.shape.chains:
+        found = dataclasses.replace(found, rejected={token: _on_chains(why) for token, why in found.rejected.items()})
     return Part(_with_all(source, some, found), _gaps(code, bars.ts, within))
+
+
+def _on_chains(why: str) -> str:
+    return f"{why}, and --chain those of one chain" if why.startswith("E_DUP_CONFLICT") else why
 
 
 def _check_count(source: Source, some: Coverage, came: Ints) -> None:
@@ -256,7 +266,7 @@ def _check_count(source: Source, some: Coverage, came: Ints) -> None:
         raise DataError(
             f"{source.table} changed while it was being read: {some.tokens[i]} had {some.inside[i]:,} candles, "
             f"then {came[i]:,}; repeat",
-            "E_CHANGED",
+            CHANGED,
         )
 
 

@@ -28,7 +28,10 @@ _SECONDS = 2**32  # where a DateTime ends
 
 @dataclass(frozen=True)
 class Shape:
-    """How a table holds candles: the SQL of each thing asked for. ``interval_ms`` is how long its candles are."""
+    """How a table holds candles: the SQL of each thing asked for. ``interval_ms`` is how long its candles are.
+
+    ``chains``: it tells the chain of each, and those of all are asked for.
+    """
 
     source: str
     token: str
@@ -38,6 +41,7 @@ class Shape:
     prices: tuple[str, ...]
     where: str
     interval_ms: int
+    chains: bool = False
 
 
 class Batch(NamedTuple):
@@ -69,9 +73,9 @@ def describe_sql(table: Table, name: str) -> str:
 
 
 def lengths_sql(table: Table, name: str, columns: Mapping[str, str], tokens: Sequence[str]) -> str | None:
-    """Return the question for the bar lengths that some tokens have, None where no column tells."""
+    """Return the question for the bar lengths that some tokens have; None: no column tells, or tokens are no text."""
     length, token = find(columns, BAR_LENGTH), find(columns, TOKEN)
-    if length is None or token is None:
+    if length is None or token is None or not _is_text(columns[token]):
         return None
     among = ", ".join(map(text, tokens))
     where = f"{quoted(table.database)}.{quoted(name)} WHERE {quoted(token)} IN ({among})"
@@ -122,9 +126,7 @@ def shape_of(
             also = f" (or {', '.join(a for a in aliases if a != role)})" if len(aliases) > 1 else ""
             raise SchemaError(f"{place} has no column '{role}'{also}; it has {', '.join(columns)}")
     names = {role: str(column) for role, column in found.items()}
-    _refuse(
-        place, names["token_address"], columns, bool(_TEXT.fullmatch(_bare(columns[names["token_address"]]))), "text"
-    )
+    _refuse(place, names["token_address"], columns, _is_text(columns[names["token_address"]]), "text")
     clock, moment = _time(place, names["timestamp"], columns, options.time_unit)
     for price in PRICES:
         kind = _bare(columns[names[price]])
@@ -149,6 +151,7 @@ def shape_of(
         (*(_number(names[price]) for price in PRICES), _number(volume) if volume else "toFloat64(0)"),
         where,
         interval,
+        named is not None and chain is None,
     )
 
 
@@ -216,6 +219,10 @@ def _bare(kind: str) -> str:
     return kind
 
 
+def _is_text(kind: str) -> bool:
+    return bool(_TEXT.fullmatch(_bare(kind)))
+
+
 def _is_number(kind: str) -> bool:
     return kind in ("Float64", "Float32") or bool(_WHOLE.fullmatch(kind)) or kind.startswith("Decimal")
 
@@ -264,13 +271,20 @@ def _interval(
             raise SchemaError(f"{place}: {text_}; pass --interval", "E_INTERVAL")
         return asked or suffix, ""
     if (asked is None and len(held) != 1) or (asked is not None and held and asked not in held):
-        found = ", ".join(bar_name(ms) if ms else "unnamed" for ms in held) or "none of these tokens"
-        raise SchemaError(
-            f"{place} holds bars of several intervals ({found}); choose one with --interval", "E_INTERVAL"
-        )
+        raise SchemaError(f"{place} holds {_held(held)}", "E_INTERVAL")
+    if not (asked or held[0]):
+        must = "it must be the length of a bar, such as 1m or 60"
+        raise SchemaError(f"{place}: column '{column}' is '{lengths[0]}'; {must}", "E_INTERVAL")
     interval = asked or held[0]
     words = [f"{interval // ms}{unit}" for unit, ms in _UNITS.items() if interval % ms == 0]
     among = ", ".join(
         map(text, dict.fromkeys([*words, *(word.lower() for word in lengths if bar_ms(word) == interval)]))
     )
     return interval, f" AND lower(toString({quoted(column)})) IN ({among})"
+
+
+def _held(lengths: Sequence[int]) -> str:
+    found = [bar_name(ms) if ms else "unnamed" for ms in lengths]
+    if len(found) == 1:
+        return f"{found[0]} bars; set --interval {found[0]}"
+    return f"bars of several intervals ({', '.join(found) or 'none of these tokens'}); choose one with --interval"

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import day_market
+import distributed
 import highwater.engine
 import pytest
 from distributed import Client, LocalCluster
@@ -91,7 +92,8 @@ def test_two_workers_find_what_one_process_finds(way, market, alone, tmp_path):
     assert alone[way] == contents(path)
     assert 2 == how["workers"]
     assert how["bytes_moved"] > 0
-    assert 2 == len(set(re.findall("^worker (tcp://127.0.0.1:[0-9]+): ", told, re.MULTILINE)))
+    said = re.findall("^worker (tcp://127.0.0.1:[0-9]+): [0-9,]+ items, [0-9,]+ trades, [0-9,]+ a second$", told, re.M)
+    assert 2 == len(set(said))
 
 
 def test_one_worker_and_a_scheduler_of_others(market, alone, tmp_path, cluster):
@@ -162,16 +164,23 @@ def started(*words, **environment):
         process.wait(30)
 
 
-@pytest.fixture
-def scheduler(tmp_path):
-    """Return the address of a scheduler without workers."""
-    file = tmp_path / "scheduler.json"
-    with started("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file):
+@contextlib.contextmanager
+def scheduling(folder):
+    """Hold a scheduler without workers: its process and its address."""
+    file = folder / "scheduler.json"
+    words = "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file
+    with started(*words) as process:
         for _ in range(300):
             if file.exists() and file.stat().st_size:
                 break
             time.sleep(0.1)
-        yield json.loads(file.read_text())["address"]
+        yield process, json.loads(file.read_text())["address"]
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    with scheduling(tmp_path) as (_, address):
+        yield address
 
 
 def test_a_worker_of_another_version_is_given_nothing(market, tmp_path, scheduler):
@@ -198,6 +207,35 @@ def test_nobody_comes(market, tmp_path, scheduler, monkeypatch):
 
     assert 75 == found.code
     assert "no worker came in 1 s" in found.err
+
+
+def test_a_scheduler_that_dies_in_the_middle_is_told_of_and_the_search_goes_on_without_it(
+    market, alone, tmp_path, monkeypatch
+):
+    killed = []
+    words = "dask_worker", "--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"
+    with scheduling(tmp_path) as (process, address), started(*words, address):
+        wait_for(address, 1)
+        wait = distributed.wait
+
+        def wait_for_it(futures, **options):
+            if unfinished(tmp_path) and not killed:
+                killed.append(process.kill())
+            return wait(futures, **options)
+
+        monkeypatch.setattr(spread, "ALERTS", 10**6)  # so that it is cut by trials
+        monkeypatch.setattr(kept, "FILE_S", 0.0)
+        monkeypatch.setattr(distributed, "wait", wait_for_it)
+        found = run(*WAYS["tables"], *market.flags, "--runs", tmp_path, "--scheduler", address, "--quiet")
+    (left,) = unfinished(tmp_path)
+    resumed = run("sweep", "--resume", left.run_id, "--runs", tmp_path)
+
+    assert 74 == found.code
+    assert 1 == found.err.count("\n")
+    assert f"the scheduler {address} does not answer any more; start it again, then repeat" in found.err
+    assert f"go on with: highwater sweep --resume {left.run_id}" in found.err
+    assert 0 == resumed.code, resumed.err
+    assert alone["tables"] == contents(find_run(tmp_path, "latest").path)
 
 
 def wait_for(scheduler, count):

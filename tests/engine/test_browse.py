@@ -163,6 +163,10 @@ def test_slices_are_listed_verified_and_exported(made, tmp_path):
         assert re.fullmatch(r"[0-9]+ off_grid\n", problems)
 
 
+def test_no_slice_is_said(tmp_path):
+    assert f"no slice in {tmp_path}\n" == run("slices", "list", "--slices", tmp_path).out
+
+
 def test_a_slice_is_built_once(made, tmp_path):
     market = Market(made / "candles.parquet", made / "alerts.parquet")
     words = ["slices", "build", *market.flags, "--slices", tmp_path / "s"]
@@ -171,6 +175,8 @@ def test_a_slice_is_built_once(made, tmp_path):
     assert "(cut: " in first.out
     assert "(found again: " in second.out
     assert first.out.split()[0] == second.out.split()[0]
+    assert first.out.endswith(", 1 token rejected)\n")
+    assert re.search(r"^rejected: \w+: two different bars at .*; --on-dup-conflict first keeps one$", first.err, re.M)
 
 
 def test_a_changed_slice_is_found_out(folder):

@@ -178,7 +178,7 @@ def test_the_command_prints_totals_then_rows_within_80_columns(home):
     tables_of = said.out.partition("Trades, and")[2].splitlines()
 
     assert (0, "") == (said.code, said.err)
-    assert 'config policy: {"kind": "exits"' in said.out
+    assert "changed    config policy.trail.pct: 0.1 became 0.2\n\n" in said.out
     assert all(len(line) <= 80 for line in tables_of)
     assert tables_of.index("") < next(i for i, line in enumerate(tables_of) if "The largest changes" in line)
     assert 3 == len(found["rows"])

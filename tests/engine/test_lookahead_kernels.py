@@ -11,7 +11,19 @@ import pytest
 from highwater.engine.futures import FUTURES
 from highwater.engine.lookahead import KNOWN_MS, first_leak
 from highwater.io.resample import resample
-from highwater.kernels.arrays import ENTRY, INTRABAR, NEVER, OK, REASONS, Alerts, Policies, Rules, column, costs
+from highwater.kernels.arrays import (
+    ENTRY,
+    INTRABAR,
+    NEVER,
+    OK,
+    REASONS,
+    Alerts,
+    Policies,
+    Rules,
+    column,
+    costs,
+    of_rows,
+)
 from highwater.kernels.axes import Axes
 from highwater.kernels.bounds import NOTE, bracket, bracket_all
 from highwater.kernels.days import by_day_tables, returns_bars
@@ -25,7 +37,7 @@ from highwater.kernels.staircase import index_all
 from highwater.kernels.surface import surface_all
 from highwater.kernels.tables import CANDLE, returns_tables, rows_of, tally_tables
 from highwater.kernels.walk import entry_of, no_blocks, policy_of, window_of
-from kernel_market import STEP, candles_of, frozen, long_bars, picked, policies_of
+from kernel_market import STEP, candles_of, frozen, long_bars, policies_of
 
 BARS = candles_of(long_bars(random.Random(21), 500))
 END = int(BARS.ts[-1]) + STEP
@@ -75,7 +87,7 @@ def entered(bars, mode="next_open"):
     """Return (numbers of the alerts that are entered, their windows)."""
     _, windows = windows_on(bars, mode)
     numbers = np.flatnonzero(windows.status == OK)
-    return numbers, picked(windows, numbers)
+    return numbers, of_rows(windows, numbers)
 
 
 def events(known, **columns):
@@ -266,7 +278,7 @@ def test_searches(engine):
 def test_sums_over_alerts_are_known_when_the_last_window_ends(engine):
     def signal(bars, later=0):
         numbers, windows = entered(bars)
-        early = picked(windows, np.flatnonzero(numbers < 20))
+        early = of_rows(windows, np.flatnonzero(numbers < 20))
         if engine == "tables":
             found = tally_tables(bars, early, STEP, SINGLE, Rules(), PAID)
         elif engine == "days":

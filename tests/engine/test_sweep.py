@@ -162,6 +162,13 @@ def test_a_constraint_that_cannot_be_is_refused(text):
         constraint(text)
 
 
+def test_a_rate_is_no_percentage():
+    with pytest.raises(UsageError, match=r"stop_out_rate<40': a rate is a share of the trades, 40% is 0.4"):
+        constraint("stop_out_rate<40")
+
+    assert (1.0, 40.0) == (constraint("win_rate<=1").bound, constraint("trades_count>=40").bound)
+
+
 def test_the_map_is_the_mean_of_the_trials_in_each_cell(ready):
     space = SPACES["fixed"]
     rows, _, landscape = searched(ready, space)

@@ -131,7 +131,7 @@ def test_returns_are_those_of_the_strategy_and_so_is_all_that_is_read_off_them(r
 
 def test_the_engine_that_ran_is_named_with_its_pace_and_what_it_could_not_take(home):
     tables, bars = (show.engine(swept(home, SPACES["fixed"], Choices(engine))[0]) for engine in ("tables", "bars"))
-    pace = r": 300 trials x 19 alerts in [0-9.]+ s, [0-9.,]+ ns a trade( with compiling)?"
+    pace = r": 300 trials x 19 alerts in [0-9.]+ s( with compiling|, [0-9.,]+ ns a trade)"
 
     assert re.fullmatch(f"engine tables{pace};\n {{15}}2 alerts candle by candle", tables)
     assert re.fullmatch(f"engine bars{pace}", bars)

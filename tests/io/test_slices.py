@@ -9,37 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from highwater.io.candles import CandleSet, read_candles
 from highwater.io.errors import IntegrityError, MissingError, StoreError
-from highwater.io.slices import Spans, build, export, find, fingerprint, open_slice, slices, verify
-from highwater.kernels.arrays import candles
+from highwater.io.slices import build, find, fingerprint, open_slice, slices, verify
+from slice_market import MARK, MINUTE, START, market, same_candles, small_slice, spans
 
-MINUTE = 60_000
-START = 1_700_000_040_000
-MARK = "ab" * 32
 linux = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="memory maps are listed on Linux only")
-
-
-def minutes(*at):
-    """Return times in ms, given in minutes after the start."""
-    return np.rint(np.array(at, float) * MINUTE).astype(np.int64) + START
-
-
-def market(series):
-    """Return the ``CandleSet`` of token -> minutes at which it has candles; prices tell rows apart."""
-    tokens = tuple(sorted(series))
-    ts = np.concatenate([minutes(*series[token]) for token in tokens])
-    offsets = np.cumsum([0, *(len(series[token]) for token in tokens)])
-    price = 1.0 + np.arange(ts.size)
-    bars = candles(ts, price, price + 0.5, price - 0.5, price, price * 10)
-    return CandleSet(tokens, offsets, bars, MINUTE, np.full(len(tokens), START + 10**9), (), ())
-
-
-def spans(*rows):
-    """Return the ``Spans`` of rows (token, lo, asked, hi), the times in minutes."""
-    tokens = tuple(sorted({row[0] for row in rows}))
-    at = [tokens.index(row[0]) for row in rows]
-    return Spans(tokens, np.array(at, np.int64), *(minutes(*column) for column in list(zip(*rows, strict=True))[1:]))
 
 
 def kept(one):
@@ -48,15 +22,9 @@ def kept(one):
     return {token: at[s:e] for token, (s, e) in zip(one.facts.tokens, pairwise(one.facts.offsets), strict=True)}
 
 
-def same_candles(first, second):
-    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-
-
 @pytest.fixture
 def small(tmp_path):
-    """Return a slice of two tokens and 21 candles."""
-    found = market({"A": range(10), "B": range(11)})
-    return build(tmp_path, found, spans(("A", -1, 0, 99), ("B", -1, 0, 99)), MARK)
+    return small_slice(tmp_path)
 
 
 def test_only_candles_inside_a_span_are_kept(tmp_path):
@@ -390,56 +358,6 @@ def test_a_flipped_bit_anywhere_is_refused_or_harmless(tmp_path):
     done = subprocess.run([sys.executable, "-c", FLIPS, one.path], check=False, capture_output=True, text=True)
 
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
-
-
-@pytest.mark.parametrize("partitioned", [False, True])
-@pytest.mark.parametrize("tokens", [None, {"B", "zZ"}])
-def test_an_export_reads_back_as_the_same_candles(tmp_path, partitioned, tokens):
-    found = market({"A": range(10), "B": range(11), "zZ": [3]})
-    one = build(tmp_path, found, spans(*((token, -1, 0, 9) for token in ("A", "B", "zZ"))), MARK)
-    back = read_candles(export(one, tmp_path / "out", partitioned), tokens)
-    first = 0 if tokens is None else one.facts.offsets[1]
-
-    assert [token for token in one.facts.tokens if tokens is None or token in tokens] == list(back.tokens)
-    assert same_candles([part[first:] for part in one.candles], back.candles)
-    assert [offset - first for offset in one.facts.offsets if offset >= first] == back.offsets.tolist()
-
-
-@pytest.mark.parametrize("partitioned", [False, True])
-def test_a_slice_can_be_exported_twice(tmp_path, small, partitioned):
-    first, second = (export(small, tmp_path / "out", partitioned) for _ in range(2))
-
-    assert first == second
-    assert same_candles(small.candles, read_candles(second).candles)
-
-
-HOSTILE = (
-    "../../up",
-    "/etc/passwd",
-    "a/b",
-    "..",
-    "nul\0byte",
-    "x" * 300,
-    "line\nbreak",
-    "Straße \u202e",
-    "a=b",
-    "%2F",
-    "A",
-    "a",
-)
-
-
-@pytest.mark.parametrize("partitioned", [False, True])
-def test_hostile_names_stay_inside_the_folder_and_come_back(tmp_path, partitioned):
-    found = market({token: range(k + 1) for k, token in enumerate(HOSTILE)})
-    one = build(tmp_path / "in", found, spans(*((token, -1, 0, 99) for token in HOSTILE)), MARK)
-    path = export(one, tmp_path / "out", partitioned)
-    back = read_candles(path)
-
-    assert sorted(HOSTILE) == list(back.tokens)
-    assert same_candles(one.candles, back.candles)
-    assert {"in", "out"} == {each.name for each in tmp_path.iterdir()}
-    assert all(re.fullmatch(r"[\w.~=%-]+", each.name, re.ASCII) for each in tmp_path.rglob("*"))
 
 
 def test_slices_are_listed_by_name(tmp_path, small):

@@ -2,10 +2,10 @@ import naive
 import numpy as np
 import pytest
 from golden_cases import cases, expected, same
-from highwater.kernels.arrays import INTRABAR, Costs, Rules
+from highwater.kernels.arrays import INTRABAR, Costs, Rules, policy
 from highwater.kernels.bounds import bracket_all
 from highwater.kernels.walk import policy_of
-from kernel_market import enter_each, frozen, long_trades, market_of, random_trades, trade_each
+from kernel_market import enter_each, frozen, long_trades, market_of, random_trades, trade_each, windows_of
 
 
 @pytest.mark.parametrize("case", [case for case in cases("x") if case["expect"]["bounds"]], ids=lambda case: case["id"])
@@ -59,3 +59,14 @@ def test_bounds_do_not_depend_on_the_policy_inside_the_bar():
 
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_a_close_at_the_raised_stop_ends_every_path():
+    """A high of 120 raises a trailing stop of 10 % to 108, where the candle closes: nothing is left to rise to 200."""
+    made = windows_of(
+        [([(0, 100.0, 120.0, 105.0, 108.0, 1.0), (60_000, 150.0, 200.0, 150.0, 200.0, 1.0)], 100.0, True)]
+    )
+    found = bracket_all(*made, 60_000, policy(trail_pct=0.1), Rules(), Costs())[0]
+
+    assert (1, 0) == (found["n_ambiguous"], found["first_ambiguous"])
+    np.testing.assert_allclose((found["worst"], found["best"]), (0.05, 0.08), rtol=1e-12)

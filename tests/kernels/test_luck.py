@@ -77,6 +77,13 @@ def test_step_down(case, kept):
     assert [number(case["rw_adj_p"][i]) for i in order] == pytest.approx(found.tolist())
 
 
+def test_a_lower_statistic_is_never_surer_than_a_higher_one():
+    """Of two trials the better one is beaten by its own resamples, the other by nothing."""
+    found = step_down(np.array([2.0, 1.0]), np.array([[3.0] * 9, [0.0] * 9]), np.zeros(9))
+
+    assert [1.0, 1.0] == found.tolist()
+
+
 def made_up(trials=60, resamples=40):
     rng = np.random.default_rng(2)
     own = rng.normal(size=trials)
@@ -152,6 +159,10 @@ def test_halves_of_the_reference():
     assert [split["logit"] for split in case["splits"]] == pytest.approx(logits.tolist())
     assert number(case["pbo"]) == (logits <= 0).mean()
     assert number(case["prob_oos_loss"]) == (found.outside < 0).mean()
+
+
+def test_of_equals_the_first_is_chosen_in_whichever_tile():
+    assert [0, 0] == halves_of(np.zeros((2, TILE + 1), np.int64)).chosen.tolist()
 
 
 @pytest.mark.parametrize(("blocks", "trials"), [(2, 1), (4, 7), (6, TILE + 3 if COMPILED else 40)])

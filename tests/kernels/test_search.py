@@ -4,7 +4,7 @@ import statistics
 import naive
 import numpy as np
 import pytest
-from highwater.kernels.arrays import BE, INTRABAR, REASONS, SL, TRAIL, Policies, Rules, Windows, column, costs
+from highwater.kernels.arrays import BE, INTRABAR, REASONS, SL, TRAIL, Rules, Windows, column, costs, of_rows
 from highwater.kernels.bounds import NOTE, bracket
 from highwater.kernels.exits import FILL, micro, net_return, simulate
 from highwater.kernels.jit import compiled, threads
@@ -128,16 +128,12 @@ def test_one_thread_and_two_agree(rules):
     assert one_tally.tobytes() == two_tally.tobytes()
 
 
-def picked(policies, rows):
-    return Policies(*(column(array[rows], array.dtype) for array in policies))
-
-
 def test_neither_order_nor_cut_of_the_trials_matters():
     whole = searched(Rules())
     order = np.random.default_rng(0).permutation(TRIALS)
-    shuffled = searched(Rules(), picked(POLICIES, order))
+    shuffled = searched(Rules(), of_rows(POLICIES, order))
     cuts = np.split(np.arange(TRIALS), [1, GROUP, GROUP + 1, TRIALS - 2])
-    parts = [searched(Rules(), picked(POLICIES, cut)) for cut in cuts]
+    parts = [searched(Rules(), of_rows(POLICIES, cut)) for cut in cuts]
 
     for i in range(4):
         np.testing.assert_array_equal(whole[i][:, order], shuffled[i])
@@ -210,7 +206,7 @@ def test_no_alerts_and_no_trials():
     nobody = Windows(*(column(array[:0], array.dtype) for array in windows))
 
     assert (0, TRIALS) == search_all(candles, nobody, STEP, POLICIES, Rules(), PAID)[0].shape
-    assert 0 == tally_all(*searched(Rules(), picked(POLICIES, slice(0)))[:4]).size
+    assert 0 == tally_all(*searched(Rules(), of_rows(POLICIES, slice(0)))[:4]).size
 
 
 @settings(max_examples=200 if COMPILED else 50, deadline=None)

@@ -188,8 +188,9 @@ def test_breakeven_is_not_where_the_price_has_not_been():
     assert [("BE", 105.0)] == [(row["reason"], row["exit_px"]) for row in trades]
 
 
-def test_a_target_passed_at_the_open_is_no_trade():
-    bars = [*RANGE, (108, 109, 108, 109)]
+@pytest.mark.parametrize("price", [106, 108])
+def test_a_target_reached_at_the_open_is_no_trade(price):
+    bars = [*RANGE, (price, 109, price, 109)]
 
     assert ([], [(0, 2, 1, "no_risk")]) == both(session(bars, from_range=True))
     assert 1 == len(both(session(bars, from_range=True, target_r=[1.6]))[0])

@@ -4,13 +4,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from highwater.kernels import jit
-from highwater.kernels.arrays import INTRABAR, NEVER, OK, Policies, Rules, column
+from highwater.kernels.arrays import INTRABAR, NEVER, OK, Policies, Rules, column, of_rows
 from highwater.kernels.bounds import NOTE, bracket
 from highwater.kernels.exits import FILL, simulate
 from highwater.kernels.jit import compiled, threads
 from highwater.kernels.staircase import fallen, first_event, index_all, leap, peak_before, reached, sunk
 from highwater.kernels.walk import entry_of, no_blocks, policy_of, window_of
-from kernel_market import COMPILED, STEP, frozen, picked, policies_like, policies_of, random_trades, walks, windows_of
+from kernel_market import COMPILED, STEP, frozen, policies_like, policies_of, random_trades, walks, windows_of
 from random_market import random_exits
 
 WALKS = ("random", "long", "tied", "saw")
@@ -24,7 +24,7 @@ def some_of(name, count):
     """Return (candles, windows) of ``count`` windows of a population, spread over it."""
     candles, windows = walks(name)
     n = windows.first.size
-    return candles, picked(windows, np.unique(np.linspace(0, n - 1, count if COMPILED else 5).astype(np.int64)))
+    return candles, of_rows(windows, np.unique(np.linspace(0, n - 1, count if COMPILED else 5).astype(np.int64)))
 
 
 def steps_of(index, a):
@@ -163,7 +163,7 @@ def test_windows_that_are_not_entered_own_no_records():
     _, market, windows, _ = random_trades()
     index = index_all(market.candles, windows)
     is_ok = windows.status == OK
-    alone = index_all(market.candles, picked(windows, np.flatnonzero(is_ok)))
+    alone = index_all(market.candles, of_rows(windows, np.flatnonzero(is_ok)))
 
     assert not is_ok.all()
     for name in ("high", "low", "fall"):
@@ -191,7 +191,7 @@ def test_neither_threads_nor_their_parts_matter(name, monkeypatch):
 
 def test_the_index_of_nothing():
     candles, windows = walks("tied")
-    index = index_all(candles, picked(windows, slice(0)))
+    index = index_all(candles, of_rows(windows, slice(0)))
 
     assert [[0], 0] * 3 == [part.tolist() if part.dtype == np.int64 else part.size for part in index]
 
@@ -276,7 +276,7 @@ def test_entries_of_every_kind_leap_alike():
     """Entered at an open, at a high, at a close or at the alert's own price, whatever the status of the others."""
     _, market, windows, _ = random_trades()
     rows = np.flatnonzero(windows.status == OK)
-    entered = frozen(picked(windows, rows))
+    entered = frozen(of_rows(windows, rows))
     index = index_all(market.candles, entered)
 
     assert {True, False} == set(entered.fresh.tolist())

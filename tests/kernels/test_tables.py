@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from highwater.io.alerts import read_alerts
 from highwater.kernels import axes, packed
-from highwater.kernels.arrays import NEVER, Costs, Policies, Rules, costs
+from highwater.kernels.arrays import NEVER, Costs, Policies, Rules, costs, of_rows
 from highwater.kernels.jit import threads
 from highwater.kernels.search import TALLY, search_all, tally_all
 from highwater.kernels.tables import NOTES, fits_all, returns_tables, tally_tables
-from kernel_market import COMPILED, STEP, frozen, picked, policies_like, policies_of, walks, windows_of
+from kernel_market import COMPILED, STEP, frozen, policies_like, policies_of, walks, windows_of
 from shared_market import DATA, alerts_on, candle_set, needs_data, windows_on
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar multiply")  # a hash, without JIT
@@ -59,7 +59,7 @@ def real(market, mode):
     alerts = alerts_on(found, asked["mint"].to_pylist(), asked["alert_ts_ms"].to_numpy())
     windows = windows_on(found, alerts, mode, horizon)
     fit = fits_all(found.candles, windows, found.interval_ms, PAID)
-    return found.candles, picked(windows, np.flatnonzero(fit)), found.interval_ms
+    return found.candles, of_rows(windows, np.flatnonzero(fit)), found.interval_ms
 
 
 @pytest.mark.shared_data
@@ -176,7 +176,7 @@ def many():
 
 def saws(count):
     candles, windows = walks("saw")
-    return candles, picked(windows, slice(count))
+    return candles, of_rows(windows, slice(count))
 
 
 def sums(made, policies):
@@ -223,17 +223,17 @@ def test_neither_order_nor_company_of_the_policies_matters():
     order = np.random.default_rng(0).permutation(policies.sl.size)
     whole = sums(made, policies)
 
-    np.testing.assert_array_equal(whole[order], sums(made, picked(policies, order)))
-    np.testing.assert_array_equal(np.tile(whole[order[:50]], (2, 1)), sums(made, picked(policies, [*order[:50]] * 2)))
+    np.testing.assert_array_equal(whole[order], sums(made, of_rows(policies, order)))
+    np.testing.assert_array_equal(np.tile(whole[order[:50]], (2, 1)), sums(made, of_rows(policies, [*order[:50]] * 2)))
     for t in order[:8]:
-        np.testing.assert_array_equal(whole[t : t + 1], sums(made, picked(policies, [t])))
+        np.testing.assert_array_equal(whole[t : t + 1], sums(made, of_rows(policies, [t])))
 
 
 def test_sums_of_parts_add_up_and_progress_is_told():
     candles, windows = walks("tied")
     policies, n, told = policies_like("trail", TRIALS), windows.first.size, []
     whole = tally_tables(candles, windows, STEP, policies, *RULES[0], told.append)
-    parts = [picked(windows, part) for part in (slice(1), slice(1, 33), slice(33, n))]
+    parts = [of_rows(windows, part) for part in (slice(1), slice(1, 33), slice(33, n))]
     each = [tally_tables(candles, part, STEP, policies, *RULES[0]) for part in parts]
 
     assert [*range(packed.TOGETHER, n, packed.TOGETHER), n] == told
@@ -244,7 +244,7 @@ def test_sums_of_parts_add_up_and_progress_is_told():
 def test_no_alerts_and_no_policies():
     candles, windows = walks("saw")
     policies = policies_like("both", 7)
-    nobody, nothing = picked(windows, slice(0)), picked(policies, slice(0))
+    nobody, nothing = of_rows(windows, slice(0)), of_rows(policies, slice(0))
 
     assert (7, 0) == returns_tables(candles, nobody, STEP, policies, *RULES[0]).shape
     assert [[0] * len(SUMS)] * 7 == sums((candles, nobody), policies).tolist()

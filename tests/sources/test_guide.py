@@ -11,7 +11,7 @@ import pytest
 import small_market
 from guide_workflow import WORKFLOW
 from highwater.io.runs import find_run
-from small_market import run
+from small_market import program, run
 
 
 @pytest.fixture
@@ -135,6 +135,17 @@ def test_coverage_of_a_table_is_that_of_a_file_and_tells_who_has_none(engine, fo
     assert any(row["candles"] == 0 for row in series[0]) and any(row["inside"] for row in series[0])
     assert "have candles where their alerts need them" in shown.out
     assert 3 == nobody.code and "holds no candles of the 1 tokens asked for" in nobody.err
+
+
+def test_a_folder_that_another_process_is_at_is_said(embedded, folder):
+    engines.make_table(embedded, "mkt", "held", small_market.tables()[0])
+    other = program(
+        ["slices", "build", "--duckdb", "data/alerts.duckdb", "--candles", embedded.named("mkt", "held")], folder
+    )
+    _, err = other.communicate(timeout=60)
+
+    assert 75 == other.returncode
+    assert "another process may be at it, and chdb lets one at a time; repeat when it is done" in err
 
 
 def test_a_slice_is_exported_by_token_with_the_older_spelling(server, folder):

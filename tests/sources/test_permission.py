@@ -81,8 +81,14 @@ def test_slices_that_may_not_be_sent_are_told_of(s3, denied, tmp_path):
     denied("s3:PutObject")
     refused = run("strategy", *market.flags, "--tp", "2", "--runs", tmp_path / "runs", "--slices", f"s3://{s3}/cut")
 
+    denied()
+    before = listed(ObjectPath(s3, "cut"))
+    again = run("slices", "build", *market.flags, "--slices", f"s3://{s3}/cut")
+
     assert 77 == refused.code
     assert f"permission denied (AccessDenied) while writing s3://{s3}/cut/slice_" in refused.err
+    assert "(found again: " in again.out  # and sent, which a command before could not
+    assert (0, 2) == (len(before), len(listed(ObjectPath(s3, "cut"))))
 
 
 def test_a_key_that_nobody_has_is_told_of(s3, denied, monkeypatch):

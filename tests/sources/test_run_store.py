@@ -51,6 +51,7 @@ def test_a_run_goes_up_marker_last_and_is_there_for_another_machine(s3, market, 
     assert [f"{run_id}/run.json", f"{run_id}/_SUCCESS"] == first[-2:]
     assert dict.fromkeys(asked, 0) == {name: done.code for name, done in asked.items()}, asked
     assert run_id[-6:] in asked["list"].out and run_id in asked["query"].out
+    assert asked["list"].out.startswith(f"Runs in s3://{s3}/team")
     assert 2 == len([key for key in keys(s3) if key.endswith("_SUCCESS")])  # the rerun is there too
 
 

@@ -130,3 +130,23 @@ def test_only_numbers_are_axes():
 
     assert ["a"] == list(found)
     np.testing.assert_array_equal([1.0, np.nan], found["a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "edges", "ticks"),
+    [
+        ("trail", np.linspace(0.03, 0.5, 25), ["0.1", "0.2", "0.3", "0.4", "0.5"]),
+        ("tp", np.geomspace(1.1, 10, 25), ["2", "3", "5", "7", "10"]),
+        ("time_stop_ms", np.linspace(600_000, 86_400_000, 25), ["6h", "12h", "18h", "24h"]),
+        ("time_stop_ms", np.geomspace(60_000, 86_400_000, 7), ["1m", "3m", "11m", "38m", "2h8m", "7h9m", "24h"]),
+    ],
+)
+def test_axes_of_bins_have_round_ticks_where_these_values_lie(name, edges, ticks):
+    found = Axis(name, edges).ticks()
+
+    assert ticks == [text for _, text in found]
+    assert all(0 <= place <= 1 for place, _ in found)
+    assert [place for place, _ in found] == sorted(place for place, _ in found)
+    assert name == "time_stop_ms" or [
+        pytest.approx(float(np.interp(place, np.linspace(0, 1, edges.size), edges))) for place, _ in found
+    ] == [float(text) for text in ticks]

@@ -1,39 +1,13 @@
 import hashlib
 
 import pytest
+from document_strategies import COMPOSITE, ENSEMBLE
 from highwater.engine.traces.grammar import parse_strategy
 from highwater.engine.traces.votes import rules_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 BANDS = {"bollinger_bands": {"period": 20, "std_dev": 2.0}}
-ENSEMBLE = {
-    "strategy": [
-        {"sma_crossover": {"fast_period": 15, "slow_period": 50, "weight": 0.4}},
-        {"bollinger_bands": {"period": 20, "std": 2.0, "weight": 0.6}},
-        {"threshold": "0.5 AND volume > sma(volume, 20) AND market_hours() == 'regular'"},
-    ]
-}
-COMPOSITE = {
-    "strategy": [
-        {
-            "weight": 0.6,
-            "strategy": [
-                {"ma_crossover": {"fast": 10, "slow": 30, "weight": 0.5}},
-                {"momentum": {"period": 14, "weight": 0.5}},
-            ],
-            "threshold": "0.3 AND adx(14) > 25",
-        },
-        {
-            "weight": 0.4,
-            "strategy": [
-                {"bollinger_bands": {"period": 20, "std": 2.0, "weight": 0.6}},
-                {"rsi_extreme": {"period": 14, "oversold": 30, "weight": 0.4}},
-            ],
-            "threshold": "0.5 AND adx(14) < 20",
-        },
-    ]
-}
 GOLDEN = {
     "bands": BANDS,
     "bands 25": {"bollinger_bands": {"period": 25, "std_dev": 2.0}},

@@ -6,7 +6,6 @@ from highwater.engine.traces.index import (
     find_duplicates,
     find_strategy,
     list_strategies,
-    parameter_names,
     parameters,
 )
 from highwater.engine.traces.listing import Listed, Named, Of, Where, index_table
@@ -111,10 +110,6 @@ def test_parameters_of_a_type_are_told(runs):
     assert [("fast_period", 10.0), ("use_it", None)] == [(s.name, s.mean) for s in parameters(runs, "sma_crossover")]
     with pytest.raises(MissingError, match="type 'bollinger_band'; did you mean 'bollinger_bands"):
         parameters(runs, "bollinger_band")
-
-
-def test_only_parameters_that_some_row_has_are_named(runs):
-    assert ["period", "std_dev"] == parameter_names(list_strategies(runs, "bollinger_bands"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import plain_rules
 import pytest
 from highwater.engine.lookahead import first_leak
 from highwater.engine.traces.features import Features
-from highwater.engine.traces.registry import RULES, complete, samples, signal_of_rule
+from highwater.engine.traces.registry import RULES, complete, rule_named, samples
 from highwater.io.errors import UsageError
 from highwater.kernels.arrays import candles
 from highwater.kernels.signals import NONE
@@ -16,6 +16,11 @@ from shared_market import candle_set, needs_data, series_of
 STEP = 300_000
 START = 1_717_421_400_000  # 9:30 in New York, 3 June 2024
 BARS = 420
+
+
+def signal_of_rule(name, given, features):
+    rule = rule_named(name)
+    return rule.signal(features, complete(rule, given))
 
 
 def market(seed, volatility=0.004, dead=False):

@@ -3,6 +3,7 @@
 import http.server
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,8 @@ def test_flags_go_over_a_url_and_over_the_environment():
     assert Table("d", "ohlcv_candles", "h", 1, "u", True) == chosen(None, flags, environment)
     assert Table("default", "ohlcv_candles", "localhost", 8123) == chosen(None, {}, {})
     assert Table("default", "ohlcv_candles", "h", 8443, secure=True) == chosen(None, {"host": "h", "secure": True}, {})
+    assert Table("mkt", "bars", "ch.local", 8443, "me", True) == chosen(named, {"secure": True})
+    assert Table("mkt", "bars", "ch.local", 1, "me", True) == chosen(named, {"secure": True, "port": 1})
 
 
 def test_what_no_flag_or_variable_can_be_is_refused():
@@ -189,9 +192,23 @@ def test_nobody_there_is_told_after_four_tries(monkeypatch):
         connect(Table("mkt", "bars", "127.0.0.1", 9))
 
 
+def test_what_is_no_clickhouse_or_speaks_no_tls_is_said_at_once(server):
+    with pytest.raises(StoreError, match=r"127.0.0.1:\d+ does not speak TLS; ask without it \(clickhouse:// or"):
+        connect(replace(server, secure=True))
+    Fake.answers = [(200, b"<html>hello</html>", 0)]
+    with pytest.raises(StoreError, match=r"what answers at clickhouse://me@127.0.0.1:\d+ is no ClickHouse"):
+        connect(server)
+
+    assert 1 == len(Fake.asked)
+
+
 def test_an_embedded_engine_needs_its_folder(tmp_path):
     with pytest.raises(MissingError, match="does not exist; it must be a folder of chdb"):
         connect(Table("mkt", "bars", folder=tmp_path / "nope"))
+    with pytest.raises(MissingError, match="holds no tables of chdb"):
+        connect(Table("mkt", "bars", folder=tmp_path))
+
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_names_are_quoted():

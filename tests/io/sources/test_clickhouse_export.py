@@ -68,7 +68,8 @@ def test_times_of_every_kind_are_ms(kind, unit, expected):
         ({"volume": "Array(Float64)"}, ["1m"], {}, "column 'volume' is Array(Float64); it must be a number"),
         ({"close": None}, ["1m"], {}, "has no column 'close'; it has token_address, chain"),
         ({}, ["1m", "5m"], {}, "bars of several intervals (1m, 5m); choose one with --interval"),
-        ({}, ["1m"], {"interval_ms": 300_000}, "bars of several intervals (1m)"),
+        ({}, ["1m"], {"interval_ms": 300_000}, "holds 1m bars; set --interval 1m"),
+        ({}, ["fast"], {}, "column 'interval' is 'fast'; it must be the length of a bar, such as 1m or 60"),
         ({"interval": None}, [], {}, "pass --interval"),
     ],
 )
@@ -162,11 +163,27 @@ def test_what_came_is_not_asked_for_again(tmp_path):
 
 
 def test_fewer_candles_than_were_counted_is_a_table_that_changed(tmp_path):
-    source, spans, found = engine([("a", 0), ("a", 1)], ("a",))
-    with pytest.raises(DataError, match="a had 3 candles, then 2; repeat") as caught:
-        export(source, spans, replace(found, inside=np.array([3])), MARK, tmp_path, silent)
+    source, spans, found = engine([(t, m) for t in "ab" for m in range(2)], ("a", "b"))
+    with pytest.raises(DataError, match="b had 3 candles, then 2; repeat") as caught:
+        export(replace(source, bulk=Bulk(1, 1)), spans, replace(found, inside=np.array([2, 3])), MARK, tmp_path, silent)
 
     assert "E_CHANGED" == caught.value.code
+    assert [] == list(tmp_path.rglob("*part_*"))  # it would never be asked for again
+
+
+@pytest.mark.parametrize("chain", [None, "solana"])
+def test_candles_that_contradict_each_other_may_be_of_several_chains(tmp_path, chain):
+    source, spans, found = engine([("a", 0), ("a", 1), ("a", 1)], ("a",))
+
+    def rows(sql):
+        columns = source.connection.rows(sql)
+        return columns | {"close": columns["close"] - [0, 0, 0.5]}
+
+    table = replace(source, shape=shape(chain=chain), connection=source.connection._replace(rows=rows))
+    (why,) = export(table, spans, found, MARK, tmp_path, silent).facts.rejected.values()
+
+    assert "--on-dup-conflict first keeps one" in why
+    assert (chain is None) == why.endswith(", and --chain those of one chain")
 
 
 def test_candles_further_apart_than_they_say_are_refused(tmp_path):
@@ -198,3 +215,24 @@ def test_a_table_is_looked_at_before_anything_is_asked_of_it(monkeypatch):
     assert 900_000 == opened(TABLE, ("a",), CandleOptions(resample_ms=900_000), None, Bulk()).step
     with pytest.raises(UsageError, match="7m is no whole multiple of the interval 5m"):
         opened(TABLE, ("a",), CandleOptions(resample_ms=420_000), None, Bulk())
+    answers["DESCRIBE"] = [["token_address", "UInt64", ""], *answers["DESCRIBE"][1:]]
+    del answers["DISTINCT"]  # a server would refuse to compare them with texts
+    with pytest.raises(SchemaError, match="column 'token_address' is UInt64; it must be text"):
+        opened(TABLE, ("a",), CandleOptions(), None, Bulk())
+
+
+@pytest.mark.parametrize("batch", [1, 2, 1000])
+def test_the_lengths_of_candles_are_those_of_all_tokens_whatever_the_batch(monkeypatch, batch):
+    lengths = {"b": "1m", "c": "5m"}
+
+    def ask(sql):
+        if "DISTINCT" in sql:
+            return [[length] for token, length in lengths.items() if f"'{token}'" in sql]
+        return [["bars"]] if "system.tables" in sql else [[name, kind, ""] for name, kind in COLUMNS.items()]
+
+    monkeypatch.setattr("highwater.io.sources.clickhouse_export.connect", lambda _: Connection(ask, lambda _: {}))
+    looked = opened(TABLE, ("a", "b"), CandleOptions(), None, Bulk(batch))
+
+    assert MINUTE == looked.step
+    with pytest.raises(SchemaError, match=r"bars of several intervals \(1m, 5m\)"):
+        opened(TABLE, ("a", "b", "c"), CandleOptions(), None, Bulk(batch))
