@@ -162,7 +162,7 @@ def prepare_on(
         asked, windows = enter(batch, piece, trading)
     prepared = prepared_with(batch, piece, reused, (asked, windows), (sources, trading), clock)
     if not prepared.ok.any():
-        raise _nothing_left(batch, prepared.counts)
+        raise _nothing_left(batch, prepared.counts, piece.facts.rejected)
     return prepared
 
 
@@ -219,7 +219,7 @@ def alerts_of(sources: Sources) -> AlertBatch:
     )
     found = replace(found, place=found.place.replace(str(path), origin_of(path), 1))
     if not found.table.num_rows:
-        raise _nothing_left(found, {})
+        raise _nothing_left(found, {}, {})
     return found
 
 
@@ -321,12 +321,13 @@ def enter(batch: AlertBatch, piece: Slice, trading: Trading, before: int | None 
     return asked, Windows(*(column(part, part.dtype) for part in found))
 
 
-def _nothing_left(batch: AlertBatch, statuses: Mapping[str, int]) -> DataError:
-    """Return the error that says where every alert went."""
+def _nothing_left(batch: AlertBatch, statuses: Mapping[str, int], rejected: Mapping[str, str]) -> DataError:
+    """Return the error that says where every alert went, with the first reason why candles were ``rejected``."""
     read = batch.counts.get("read", 0)
     words = {name: count for name, count in batch.counts.items() if count and name not in ("read", "kept")}
     gone = [f"{count} {name.replace('_', ' ')}" for name, count in words.items()]
-    gone += [f"{count} {name} ({WHY_EXCLUDED[name]})" for name, count in statuses.items()]
+    why = WHY_EXCLUDED | {"SERIES_REJECTED": ": ".join([WHY_EXCLUDED["SERIES_REJECTED"], *[*rejected.values()][:1]])}
+    gone += [f"{count} {name} ({why[name]})" for name, count in statuses.items()]
     return DataError(
         f"{batch.place}: no alert left to backtest: {' / '.join([f'{read} in the file', *gone])}", "E_NO_ALERTS"
     )
