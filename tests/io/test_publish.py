@@ -397,3 +397,15 @@ def test_columns_of_no_fixed_schema_are_kept(tmp_path):
         run = staged.publish()
 
     assert features == runs.read_artifact(run, "features").replace_schema_metadata(None)
+
+
+def test_every_folder_of_a_run_is_on_disk_before_it_comes_into_view(tmp_path, monkeypatch):
+    done, sync, rename = [], publish.sync_folder, publish.rename_new
+    monkeypatch.setattr(publish, "sync_folder", lambda path: (done.append(path.name), sync(path)))
+    monkeypatch.setattr(publish, "rename_new", lambda old, new: (done.append("in view"), rename(old, new)))
+    with stage(tmp_path, "path-only") as staged:
+        path = staged.publish()
+    inside = {"logs", "errors", staged.path.name}
+
+    assert inside <= set(done[: done.index("in view")])
+    assert path.parent.name == done[-1]
