@@ -40,7 +40,7 @@ WHY_EXCLUDED = {
     "NO_BARS": "no candle between the entry and the horizon",
     "SERIES_REJECTED": "the token's candles were refused",
     "SEALED": "kept for the holdout",
-    "PURGED": "its horizon reaches into the holdout",
+    "PURGED": "it was searched, or its horizon reaches into the holdout",
 }
 
 

@@ -17,7 +17,7 @@ from .columns import NO_TIME, PER_SECOND, SECONDS_2100, find, iso, numbers, pc, 
 from .errors import SchemaError, UsageError
 
 ALIASES = {
-    "mint": ("mint", "token_address", "symbol", "token"),
+    "mint": ("mint", "token_address", "symbol", "token", "ticker"),
     "time": (
         *("alert_ts_ms", "trigger_ts_ms", "call_ts_ms", "ts", "timestamp"),
         *("time", "alert_ts", "datetime", "date"),

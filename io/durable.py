@@ -5,6 +5,7 @@ import ctypes
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,10 @@ _CAUSES = {
 
 @contextlib.contextmanager
 def disk_errors(doing: str, remedy: str) -> Iterator[None]:
-    """Turn an OSError inside into StoreError or AccessError: ``<cause> while <doing>; <remedy>``."""
+    """Turn an OSError inside into StoreError or AccessError: ``<cause> while <doing>; <remedy>``.
+
+    A remedy that begins with free space does so only where that would help.
+    """
     try:
         yield
     except HighwaterError:
@@ -37,7 +41,8 @@ def disk_errors(doing: str, remedy: str) -> Iterator[None]:
     except OSError as error:
         denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
         cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
-        raise (AccessError if denied else StoreError)(f"{cause} while {doing}; {remedy}") from error
+        help_ = re.sub("^free space(, or|,| or) ", "", remedy) if denied else remedy
+        raise (AccessError if denied else StoreError)(f"{cause} while {doing}; {help_}") from error
 
 
 class NewFile:

@@ -28,7 +28,9 @@ STALE_S = 60.0  # a run that was changed where it lies is noticed after this tim
 # out of a table of DuckDB took 5 ms of processor.
 _LISTED = """
 SELECT row_number() OVER (ORDER BY run_id, status) - 1 AS place, r.* EXCLUDE (config, counts),
-  config ->> '$.source' AS source, config -> '$.symbols' AS symbols, total_trades
+  config ->> '$.source' AS source, config -> '$.symbols' AS symbols,
+  -- an alert without an entry has a row among the trades, and is none
+  CASE WHEN total_trades > 0 THEN least(total_trades, (counts ->> '$.OK')::BIGINT) ELSE total_trades END AS total_trades
 FROM catalog.runs r LEFT JOIN (
   SELECT run_id, sum(rows)::BIGINT AS total_trades FROM catalog.artifacts
   WHERE artifact_type IN ('trades', 'session_trades') GROUP BY run_id) USING (run_id)

@@ -236,3 +236,11 @@ def test_missing_file_and_misplaced_arguments(tmp_path):
         read_alerts(parquet(tmp_path / "a.parquet"), table="x")
     with pytest.raises(UsageError, match="alert unit"):
         read_alerts(tmp_path / "a.parquet", time_unit="min")
+
+
+def test_another_kind_of_file_is_refused_with_all_that_are_read(tmp_path):
+    (tmp_path / "alerts.xls").write_bytes(b"x")
+    with pytest.raises(
+        SchemaError, match=r"alerts.xls: unknown kind of file; expected one of .*\.csv.*\.duckdb.*\.jsonl"
+    ):
+        read_alerts(tmp_path / "alerts.xls")

@@ -180,7 +180,9 @@ def test_any_rows_are_read_as_a_plain_loop_does(tmp_path_factory, given, chain):
 
 def test_missing_column_names_those_found(tmp_path):
     (tmp_path / "a.csv").write_text("who,when\nA,1\n")
-    with pytest.raises(SchemaError, match=r"no column 'mint' \(or token_address, symbol, token\); found: who, when"):
+    with pytest.raises(
+        SchemaError, match=r"no column 'mint' \(or token_address, symbol, token, ticker\); found: who, when"
+    ):
         read_alerts(tmp_path / "a.csv")
 
 

@@ -25,10 +25,11 @@ def names(folder):
     ],
 )
 def test_what_the_disk_refuses_is_named(code, kind, cause):
-    with pytest.raises(kind) as caught, disk_errors("writing x", "free space"):
+    with pytest.raises(kind) as caught, disk_errors("writing x", "free space, or name another"):
         raise OSError(code, os.strerror(code))
+    remedy = "name another" if kind is AccessError else "free space, or name another"
 
-    assert f"{cause} while writing x; free space" == str(caught.value)
+    assert f"{cause} while writing x; {remedy}" == str(caught.value)
 
 
 def test_an_error_that_has_its_words_keeps_them():
