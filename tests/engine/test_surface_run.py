@@ -241,7 +241,7 @@ def test_the_page_needs_no_other_file(home, tmp_path):
     for part in (
         "<!doctype html>",
         "<svg",
-        "Best of 144 cells, by plateau_bps",
+        "Best of 144 cells, by plateau",
         "19 used of 24 read",
     ):
         assert part in text

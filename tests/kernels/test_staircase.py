@@ -1,9 +1,9 @@
 import random
 from fractions import Fraction
 
+import numba
 import numpy as np
 import pytest
-from highwater.kernels import jit
 from highwater.kernels.arrays import INTRABAR, NEVER, OK, Policies, Rules, column, of_rows
 from highwater.kernels.bounds import NOTE, bracket
 from highwater.kernels.exits import FILL, simulate
@@ -183,10 +183,9 @@ def test_neither_threads_nor_their_parts_matter(name, monkeypatch):
     candles, windows = walks(name)
     with threads(1):
         expected = bytes_of(index_all(candles, windows))
-    for parts in (2, 1, 7):
-        monkeypatch.setattr(jit, "_PARTS", parts)
-        with threads(2):
-            assert expected == bytes_of(index_all(candles, windows))
+    for parts in (2, 3, 7):
+        monkeypatch.setattr(numba, "get_num_threads", lambda parts=parts: parts)
+        assert expected == bytes_of(index_all(candles, windows))
 
 
 def test_the_index_of_nothing():
