@@ -71,7 +71,8 @@ lock: .venv/bin/uv ## choose the versions anew
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --all-extras --group dev -o requirements.lock
 	$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links pyproject.toml --group peers -c requirements.lock -o requirements-peers.lock
+		--no-emit-index-url --no-emit-find-links pyproject.toml --all-extras --group peers \
+		-c requirements.lock -o requirements-peers.lock
 	for group in web sources; do \
 		$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
 			--no-emit-index-url --no-emit-find-links pyproject.toml --all-extras --group dev --group $$group \

@@ -16,6 +16,7 @@ from highwater.kernels import threads
 
 FIGURES, BEGIN, END = Path(__file__).parent / "FIGURES.md", "<!-- figures -->", "<!-- /figures -->"
 BASELINE, CURVES = Path(__file__).with_name("baseline.json"), Path(__file__).with_name("figures.svg")
+linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is told on Linux only")
 
 
 class Times(NamedTuple):

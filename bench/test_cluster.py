@@ -18,7 +18,7 @@ from highwater.io.sources.synthetic import write_market
 from highwater.kernels.search import search_all
 
 pytest.importorskip("distributed")
-TRIALS, SETTINGS = 100_000, {"engine": "bars", "guards": False, "sl": "0.3:0.95", "trail": "0.05:0.5"}
+TRIALS, SETTINGS = 150_000, {"engine": "bars", "guards": False, "sl": "0.3:0.95", "trail": "0.05:0.5"}
 SPACE = Space({"sl": Range(0.3, 0.95), "trail": Range(0.05, 0.5)})
 SAMPLE = 200
 

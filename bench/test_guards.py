@@ -52,7 +52,7 @@ def test_guards_of_few(bench):
 
     def searched():
         with threads(CORES):
-            tally_tables(there.prepared.slice.candles, there.windows, STEP, ten, Rules(), PAID)
+            tally_tables(there.market.candles, there.windows, STEP, ten, Rules(), PAID)
 
     ways = {"guards of 10,000 trials": lambda: judged(there, ten), "their search in tables": searched}
     for way, took in bench.compare(ways, rounds=5, cores=None).items():
@@ -64,7 +64,7 @@ def test_guards_bar_by_bar(bench):
 
     def searched():
         with threads(CORES):
-            search_all(there.prepared.slice.candles, there.windows, STEP, trials, Rules(), PAID)
+            search_all(there.market.candles, there.windows, STEP, trials, Rules(), PAID)
 
     searched()
     judged(there, cut(trials, 0, 8))

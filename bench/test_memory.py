@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
-from highwater.bench.conftest import Times, spent
+from highwater.bench.conftest import Times, linux, spent
 from highwater.bench.market import START, STEP, market
 
 MIB = 1 << 20
@@ -93,9 +92,6 @@ def ran(words: tuple[str, ...], folder: Path, limit: int | None = None) -> tuple
 
 def said(took: Times, peak: dict[str, int], of: str) -> str:
     return f"{of}: own memory {peak['RssAnon'] / MIB:,.0f} MiB, with mapped pages {peak['VmRSS'] / MIB:,.0f} MiB"
-
-
-linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is told on Linux only")
 
 
 @linux
