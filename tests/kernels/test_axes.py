@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_market import COMPILED, frozen
 
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar multiply")  # a hash, without JIT
+
 
 def assert_axes_hold(policies):
     """Every policy is found again in its rows, each axis ascends, and the stops armed at once come first."""
