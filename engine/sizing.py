@@ -1,7 +1,9 @@
 """How large a search is: what each engine covers, how long it takes, and how many trials it holds in memory."""
 
+import shutil
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Literal
 
 from ..io.errors import LimitError, UsageError
@@ -166,3 +168,12 @@ def mib(size: int) -> str:
 def flag(size: int) -> str:
     """Return at least ``size`` bytes as ``--mem`` takes them."""
     return f"{ceil(size / 2**10)}K" if size < 2**20 else f"{ceil(size / 2**20)}M"
+
+
+def check_room(size: int, root: Path, remedy: str, spare: float = 1.2) -> None:
+    """Raise LimitError, ending with ``remedy``, unless the disk of ``root`` has ``spare`` times ``size`` bytes free."""
+    free = shutil.disk_usage(root).free
+    if free < spare * size:
+        from . import show
+
+        raise LimitError(f"needs about {show.size(size)} in {root}, {show.size(free)} free; free space, {remedy}")

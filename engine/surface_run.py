@@ -1,19 +1,16 @@
 """The work of ``highwater surface`` from settings to a published run."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
-from ..io.errors import LimitError
 from ..io.publish import Stage
 from ..kernels.arrays import Policies
-from . import heatmap, show
+from . import heatmap
 from .baseline import path_metrics, values
 from .cluster.place import Place, manned, told_by
 from .frontier import Frontier, Landscape
@@ -23,6 +20,7 @@ from .progress import Advance, progress
 from .recipe import Prepared
 from .run import Outcome, config_of, publish, recorded, trade_tables
 from .settings import Guards, Store
+from .sizing import check_room
 from .space import to_policies
 from .surface import PIECE, Work, groups, stripes
 from .surface_grid import canonical
@@ -56,7 +54,7 @@ def run_surface(
         guard_overflow(prepared, values(paths.read(["ath_mult"]), "ath_mult"))
         there = ground(prepared, "tables", work.memory, store.threads)
         parts = groups(there, work)
-        _room_for(work, len(parts), s.root)
+        check_room(_bytes_on_disk(work, len(parts)), s.root, "choose another --runs, or take longer steps")
         with manned(place, there, config, work, store.quiet) as there:
             _write_surface(s, there, work, store, best, landscape)
             if work.by:
@@ -161,13 +159,7 @@ def _pieces(size: int) -> Iterator[tuple[int, slice]]:
         yield at, slice(at, min(size, at + PIECE))
 
 
-def _room_for(work: Work, parts: int, root: Path) -> None:
-    """Raise LimitError unless the disk has room for a generous guess of the two tables of cells."""
+def _bytes_on_disk(work: Work, parts: int) -> int:
+    """Return a generous guess of what the two tables of cells take."""
     named = len(work.grid.space.named)
-    size = 8 * work.grid.cells * (named + len(STATISTICS) + 4 + parts * (named + 4))
-    free = shutil.disk_usage(root).free
-    if free < 1.2 * size:
-        raise LimitError(
-            f"needs about {show.size(size)} in {root}, {show.size(free)} free; "
-            "free space, choose another --runs, or take longer steps"
-        )
+    return 8 * work.grid.cells * (named + len(STATISTICS) + 4 + parts * (named + 4))

@@ -1,22 +1,19 @@
 """The work of ``highwater sweep`` from settings to a published run."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ..io import schemas
-from ..io.errors import LimitError
 from ..io.manifest import new_run_id
 from ..io.publish import Stage
 from ..io.searches import Keeper, hold
 from ..kernels.arrays import Floats, Policies
-from . import heatmap, show
+from . import heatmap
 from .baseline import path_metrics, values
 from .cluster.place import Place, manned, told_by
 from .frontier import Frontier, Landscape
@@ -31,6 +28,7 @@ from .recipe import Prepared
 from .refine import need_optuna, refined, version
 from .run import Outcome, config_of, publish, recorded, trade_tables
 from .settings import Guards, Store
+from .sizing import check_room
 from .space import Space, canonical, draw, to_policies
 from .strategy import trade_columns, with_tail_capture
 from .sweep import Plan, guard_overflow, parameter_columns, trial_table
@@ -79,7 +77,7 @@ def run_sweep(
             check_same(resumed.about(), now)
         kept.begin(now)
         with telling(kept, store):
-            _room_for(work.bytes_on_disk, s.root)
+            check_room(work.bytes_on_disk, s.root, "choose another --runs, or ask for fewer --trials")
             there = ground(prepared, work.engine, work.memory, store.threads)
             with manned(place, there, config, work, store.quiet) as there:
                 return _searched(s, kept, there, store, work, config, asked, command, known)
@@ -193,13 +191,3 @@ def _write_trades(
             traded, filled = trade_columns(prepared, policy, store.threads)
             trades.write(schemas.table(schemas.TRADES, with_tail_capture(traded, paths), s.run_id))
             fills.write(schemas.table(schemas.FILLS, filled, s.run_id))
-
-
-def _room_for(size: int, root: Path) -> None:
-    """Raise LimitError unless the disk has 1.2 times ``size`` bytes free."""
-    free = shutil.disk_usage(root).free
-    if free < 1.2 * size:
-        raise LimitError(
-            f"needs about {show.size(size)} in {root}, {show.size(free)} free; "
-            "free space, choose another --runs, or ask for fewer --trials"
-        )

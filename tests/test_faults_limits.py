@@ -5,7 +5,6 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
-from highwater.engine import sweep_run as engine_run
 from highwater.io import exports, exports_guide
 from provoke import command
 from small_market import leftovers, program, run
@@ -13,7 +12,7 @@ from small_market import leftovers, program, run
 
 def test_a_full_disk_refuses_a_search_up_front(tmp_path, monkeypatch):  # F044
     full = type(shutil.disk_usage(tmp_path))(10**9, 10**9 - 100, 100)
-    monkeypatch.setattr(engine_run.shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     done = run(*command(tmp_path, "--trials", "1000", name="sweep"))
 
     assert 5 == done.code

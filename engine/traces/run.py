@@ -1,7 +1,6 @@
 """The work of ``highwater traces run`` from a document of strategies to a published run."""
 
 import itertools
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...io.digest import canonical_json
-from ...io.errors import AccessError, HighwaterError, LimitError, StoreError, found_or_raised
+from ...io.errors import AccessError, HighwaterError, StoreError, found_or_raised
 from ...io.publish import Stage, stage
 from ...io.slices import Slice
 from ...io.traces import About, signals_path, signals_table, trace_files
@@ -20,6 +19,7 @@ from ..kept import MENDABLE
 from ..progress import progress
 from ..recipe import Clock, say_if_compiling
 from ..settings import Store
+from ..sizing import check_room
 from ..trace_settings import Market
 from .clock import wall_of
 from .features import Features
@@ -124,7 +124,7 @@ def run_traces(task: Task, store: Store, command: tuple[str, ...], given: Given 
     asked = tuple(map(_asked, task.expansion.ids(), task.expansion.strategies))
     ready = _Ready(asked, of, held, clock)
     with _recorded(task, ready, store) as s:
-        _room_for(ready, s.root)
+        check_room(_bytes_on_disk(ready), s.root, "or choose another --runs", spare=1.0)
         found = _Found()
         with clock.phase("traces"):
             _make(task, ready, store, s, found)
@@ -212,16 +212,9 @@ def _recorded(task: Task, ready: _Ready, store: Store) -> Iterator[Stage]:
             raise
 
 
-def _room_for(ready: _Ready, root: Path) -> None:
-    """Raise LimitError unless the disk has room for a generous guess of the traces."""
-    size = sum(one.bars.ts.size for one in ready.of.series) * len(ready.asked) * _BITS // 8
-    free = shutil.disk_usage(root).free
-    if free < size:
-        from .. import show
-
-        raise LimitError(
-            f"needs about {show.size(size)} in {root}, {show.size(free)} free; free space, or choose another --runs"
-        )
+def _bytes_on_disk(ready: _Ready) -> int:
+    """Return a generous guess of what the traces take."""
+    return sum(one.bars.ts.size for one in ready.of.series) * len(ready.asked) * _BITS // 8
 
 
 def _publish(task: Task, ready: _Ready, store: Store, s: Stage, index: pa.Table, command: tuple[str, ...]) -> Traced:

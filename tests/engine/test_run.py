@@ -141,7 +141,7 @@ def test_what_was_left_out_is_in_errors(outcomes):
 
 
 def test_a_disk_without_room_refuses_before_it_starts(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep_run.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     store = Store(runs=tmp_path / "runs", quiet=True)
     with pytest.raises(LimitError, match=r"needs about [0-9.]+ kB in .*, 1 B free; free space, choose another --runs"):
         swept(*home[:2], store)

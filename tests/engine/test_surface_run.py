@@ -184,7 +184,7 @@ def test_medians_are_left_out_unless_asked_for(home, outcome):
 
 
 def test_a_disk_without_room_refuses_before_it_starts(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(work.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(
         LimitError, match=r"needs about [0-9.]+ [kM]B in .*, 1 B free; free space, choose another --runs, or take long"
     ):
