@@ -326,7 +326,9 @@ def _nothing_left(batch: AlertBatch, statuses: Mapping[str, int], rejected: Mapp
     read = batch.counts.get("read", 0)
     words = {name: count for name, count in batch.counts.items() if count and name not in ("read", "kept")}
     gone = [f"{count} {name.replace('_', ' ')}" for name, count in words.items()]
-    why = WHY_EXCLUDED | {"SERIES_REJECTED": ": ".join([WHY_EXCLUDED["SERIES_REJECTED"], *[*rejected.values()][:1]])}
+    why, first = dict(WHY_EXCLUDED), next(iter(rejected.values()), "")
+    if first:
+        why["SERIES_REJECTED"] += f": {first}"
     gone += [f"{count} {name} ({why[name]})" for name, count in statuses.items()]
     return DataError(
         f"{batch.place}: no alert left to backtest: {' / '.join([f'{read} in the file', *gone])}", "E_NO_ALERTS"

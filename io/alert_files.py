@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from . import files
 from .columns import Place
-from .errors import BusyError, DataError, MissingError, SchemaError, UsageError, one_line
+from .errors import BusyError, DataError, MissingError, UsageError, one_line
 from .sql import is_in_use, quoted_name
 
 DATABASES, LINES = (".duckdb", ".db"), (".jsonl", ".ndjson", ".json")
@@ -43,13 +43,11 @@ def read_table(source: Path, table: str | None, query: str | None, names: frozen
         raise UsageError(f"{source} is a file; a table or query can be chosen in a DuckDB database only")
     if suffix in LINES:
         return _from_lines(source, names)
-    if not source.name.lower().endswith(tuple(files.KINDS)):
-        known = ", ".join((*files.KINDS, *DATABASES, *LINES))
-        raise SchemaError(f"{source}: unknown kind of file; expected one of {known}")
+    kind = files.kind_of(source, *DATABASES, *LINES)
     found = files.schema(source).names
     wanted = [name for name in found if name.strip().lower() in names]
     cells = files.read(source, wanted, files.Budget()) if wanted else pa.table({})
-    return _counted(cells, str(source), 2 if files.kind_of(source) == "CSV" else 1, found)
+    return _counted(cells, str(source), 2 if kind == "CSV" else 1, found)
 
 
 def _counted(cells: pa.Table, place: str, first: int, found: Sequence[str]) -> AlertTable:

@@ -78,15 +78,10 @@ def size_of(path: Path) -> int:
 
 
 def read_rows(
-    path: Path,
-    wanted: frozenset[str] | None,
-    budget: files.Budget,
-    time_unit: str | None,
-    allow_float32: bool,
-    on_share: Callable[[float], None] = lambda share: None,
+    path: Path, wanted: frozenset[str] | None, budget: files.Budget, time_unit: str | None, allow_float32: bool
 ) -> tuple[CandleRows, files.SourceFile] | None:
     """Return the rows of one file that belong to ``wanted`` tokens (None: all), or None where its path rules it out."""
-    found = row_blocks(path, wanted, budget, time_unit, allow_float32, on_share)
+    found = row_blocks(path, wanted, budget, time_unit, allow_float32)
     return found and (joined(list(found[0])), found[1])
 
 

@@ -44,13 +44,13 @@ class Budget:
             raise LimitError(f"{path} decodes to more than {self.limit / GIB:.3g} GiB; raise it with --max-decoded")
 
 
-def kind_of(path: Path) -> str:
-    """Return ``Parquet``, ``Arrow`` or ``CSV`` by the suffix; SchemaError for another."""
+def kind_of(path: Path, *others: str) -> str:
+    """Return ``Parquet``, ``Arrow`` or ``CSV`` by the suffix; SchemaError, naming ``others`` too, for another."""
     name = path.name.lower()
     for suffix, kind in KINDS.items():
         if name.endswith(suffix):
             return kind
-    raise SchemaError(f"{path}: unknown kind of file; expected one of {', '.join(KINDS)}")
+    raise SchemaError(f"{path}: unknown kind of file; expected one of {', '.join((*KINDS, *others))}")
 
 
 def stem_of(path: Path) -> str:
@@ -117,16 +117,9 @@ def schema(path: Path) -> pa.Schema:
             return pa.schema([(name, pa.string()) for name in stream.schema.names])
 
 
-def read(
-    path: Path,
-    columns: list[str],
-    budget: Budget,
-    words: str | None = None,
-    only: frozenset[str] | None = None,
-    on_share: Callable[[float], None] = lambda share: None,
-) -> pa.Table:
+def read(path: Path, columns: list[str], budget: Budget, words: str | None = None) -> pa.Table:
     """Return ``columns`` of a file, in file order, read as ``blocks`` reads them."""
-    return pa.concat_tables(blocks(path, columns, budget, words, only, on_share))
+    return pa.concat_tables(blocks(path, columns, budget, words))
 
 
 def blocks(
