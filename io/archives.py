@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from .durable import NewFile, disk_errors, make_folder, open_plain, rename_new, sync_folder
-from .errors import BusyError, DataError, HighwaterError, IntegrityError, MissingError, UsageError
+from .errors import BusyError, DataError, HighwaterError, IntegrityError, MissingError, StoreError, UsageError
 from .exports import NEW, placed, sweep
 from .housekeeping import files_of, remove
 from .locks import among
@@ -163,7 +163,12 @@ def _unpacked(folder: Path, path: Path, name: str, data: Any) -> str:
         match = None
     if match is None:
         raise DataError(f"{path} holds {name[:80]!r}, which is no file of a run; nothing was restored")
-    file = NewFile(folder, name, _REMEDY)
+    try:
+        file = NewFile(folder, name, _REMEDY)
+    except StoreError as error:
+        if isinstance(error.__cause__, FileExistsError | NotADirectoryError):
+            raise DataError(f"{path} holds {name[:80]!r} twice; nothing was restored") from error
+        raise
     try:
         shutil.copyfileobj(data, file, 1 << 20)
         file.close()
